@@ -1,0 +1,1 @@
+"""Tenants, people, services and appointments. Knows no Flask and no channel."""

@@ -1,0 +1,137 @@
+"""Clients and their phones. These functions take the session of an open `work(tenant)` and never commit."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import TypedDict, Unpack
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from citaplanner_core.booking.errors import ValidationFailed, find, plain_text
+from citaplanner_core.booking.models import Client, ClientPhone, Tenant
+from citaplanner_core.database import current_tenant, utcnow
+from citaplanner_core.phones import parse_phone
+
+
+class ClientValues(TypedDict, total=False):
+    """What `update_client` can change."""
+
+    first_name: str
+    last_name: str
+    email: str | None
+    language: str | None
+    birthday: date | None
+    preferred_channel: str | None
+    notes: str
+    active: bool
+
+
+def create_client(
+    session: Session,
+    *,
+    first_name: str,
+    last_name: str = "",
+    email: str | None = None,
+    phones: Iterable[str] = (),
+    language: str | None = None,
+    birthday: date | None = None,
+    notes: str = "",
+) -> Client:
+    """Add a client with phones as people type them; return it with its id.
+
+    `language` is a code such as `es`; None means the tenant's. Raises `ValidationFailed` naming the field.
+    """
+    client = Client()
+    _assign(
+        client,
+        {
+            "first_name": first_name,
+            "last_name": last_name,
+            "email": email,
+            "language": language,
+            "birthday": birthday,
+            "notes": notes,
+        },
+    )
+    session.add(client)
+    session.flush()
+    for text in phones:
+        add_phone(session, client, text)
+    return client
+
+
+def update_client(session: Session, client_id: int, **values: Unpack[ClientValues]) -> Client:
+    """Change the given fields of a client; raise `NotFound` or `ValidationFailed` naming the field."""
+    client = find(session, Client, client_id, "client_id")
+    _assign(client, values)
+    session.flush()
+    return client
+
+
+def delete_client(session: Session, client_id: int) -> None:
+    """Erase a client for good, with phones, appointments and messages, telling nobody; raise `NotFound`.
+
+    To keep the history, set `active=False` with `update_client` instead.
+    """
+    session.delete(find(session, Client, client_id, "client_id"))
+    session.flush()
+    session.expire_all()
+
+
+def add_phone(session: Session, client: Client, text: str, *, label: str = "") -> ClientPhone:
+    """Add a number, read as one of the tenant's country where it names none itself, and return its row.
+
+    A number (and extension) that this client has already is returned as it is. Several clients may share one.
+    Raises `ValidationFailed` naming `phone` when `text` holds no phone.
+    """
+    text, label = plain_text("phone", text), plain_text("label", label)
+    tenant = session.get_one(Tenant, current_tenant())
+    number = parse_phone(text, region=tenant.country)
+    if number is None:
+        raise ValidationFailed("phone", "give a whole phone number; begin with + and the country code if it is foreign")
+    find(session, Client, client.id, "client_id", lock=True)
+    existing = session.scalar(
+        select(ClientPhone).where(
+            ClientPhone.client_id == client.id,
+            ClientPhone.match_key == number.match_key,
+            ClientPhone.extension.is_not_distinct_from(number.extension),
+        )
+    )
+    if existing is not None:
+        return existing
+    phone = ClientPhone(
+        raw=text,
+        e164=number.e164,
+        match_key=number.match_key,
+        confidence=number.confidence,
+        extension=number.extension,
+        label=label,
+    )
+    client.phones.append(phone)
+    session.flush()
+    return phone
+
+
+def find_by_match_key(session: Session, match_key: str) -> list[Client]:
+    """Return the active clients who have a phone with this key, oldest first: none, one, or a family."""
+    holders = select(ClientPhone.client_id).where(ClientPhone.match_key == match_key)
+    return list(session.scalars(select(Client).where(Client.active, Client.id.in_(holders)).order_by(Client.id)))
+
+
+def _assign(client: Client, values: ClientValues) -> None:
+    for field, value in values.items():
+        if field not in ClientValues.__annotations__:
+            raise ValidationFailed(field, f"a client has {', '.join(ClientValues.__annotations__)}")
+        setattr(client, field, plain_text(field, value) if isinstance(value, str) else value)
+    if not client.first_name:
+        raise ValidationFailed("first_name", "give a first name")
+    client.email = client.email or None
+    if client.email is not None and not _looks_like_email(client.email):
+        raise ValidationFailed("email", "write it like ana@example.com, or leave it out")
+    if client.birthday is not None and client.birthday > utcnow().date():
+        raise ValidationFailed("birthday", "give a day that has been")
+
+
+def _looks_like_email(text: str) -> bool:
+    name, _, domain = text.rpartition("@")
+    return bool(name and domain) and not any(character.isspace() for character in text)

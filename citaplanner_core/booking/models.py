@@ -1,0 +1,216 @@
+"""The tables of the booking core."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from citaplanner_core.database import Base, BigId, TenantScoped, tenant_key, utcnow
+
+PENDING = "PENDING"
+CONFIRMED = "CONFIRMED"
+COMPLETED = "COMPLETED"
+CANCELLED = "CANCELLED"
+NO_SHOW = "NO_SHOW"
+APPOINTMENT_STATES = (PENDING, CONFIRMED, COMPLETED, CANCELLED, NO_SHOW)
+LIVE_STATES = (PENDING, CONFIRMED)
+ANSWERS = ("none", "yes", "no", "move")
+ACTORS = ("client", "staff", "system")
+CONFIRMATIONS = ("automatic", "staff", "client")
+"""What confirms a booking: at once, a member of staff, or the client's own answer."""
+
+BLOCKING = "status IN ('PENDING', 'CONFIRMED')"
+
+
+def _one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=name)
+
+
+class Tenant(Base):
+    """A business. The one table that defines tenants, and so has no tenant_id."""
+
+    __tablename__ = "tenant"
+    __table_args__ = (UniqueConstraint("slug"), _one_of("confirmation", CONFIRMATIONS, "confirmation"))
+
+    slug: Mapped[str]
+    name: Mapped[str]
+    country: Mapped[str] = mapped_column(default="MX")
+    language: Mapped[str] = mapped_column(default="es")
+    zone: Mapped[str] = mapped_column(default="America/Mexico_City")
+    confirmation: Mapped[str] = mapped_column(default="client")
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class Branch(TenantScoped, Base):
+    """A place of a tenant; its IANA zone decides what "10:00" means."""
+
+    __tablename__ = "branch"
+
+    name: Mapped[str]
+    zone: Mapped[str]
+    address: Mapped[str] = mapped_column(default="")
+    phone: Mapped[str] = mapped_column(default="")
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class Professional(TenantScoped, Base):
+    """Somebody who gives services."""
+
+    __tablename__ = "professional"
+
+    name: Mapped[str]
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class Service(TenantScoped, Base):
+    """Something a client books. Durations and buffers in minutes."""
+
+    __tablename__ = "service"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (CheckConstraint("duration_minutes > 0", name="duration"),)
+
+    name: Mapped[str]
+    duration_minutes: Mapped[int]
+    buffer_before_minutes: Mapped[int] = mapped_column(default=0)
+    buffer_after_minutes: Mapped[int] = mapped_column(default=0)
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class Client(TenantScoped, Base):
+    """A person who books, or comes. Phones stand in `client_phone`."""
+
+    __tablename__ = "client"
+
+    first_name: Mapped[str]
+    last_name: Mapped[str] = mapped_column(default="")
+    email: Mapped[str | None]
+    birthday: Mapped[date | None]
+    language: Mapped[str | None]
+    preferred_channel: Mapped[str | None]
+    notes: Mapped[str] = mapped_column(Text, default="")
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    phones: Mapped[list["ClientPhone"]] = relationship(
+        primaryjoin="Client.id == foreign(ClientPhone.client_id)",
+        order_by="ClientPhone.id",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+    )
+
+    @property
+    def name(self) -> str:
+        """First and last name, as one writes them."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+class ClientPhone(TenantScoped, Base):
+    """One number of a client. One person may have several, and several people may share one.
+
+    `raw` is what was typed, `e164` what one dials, `match_key` what one compares.
+    """
+
+    __tablename__ = "client_phone"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (
+            tenant_key("client_id", "client", ondelete="CASCADE"),
+            Index(None, "tenant_id", "match_key"),
+            Index(None, "tenant_id", "client_id"),
+        )
+
+    client_id: Mapped[int] = mapped_column(BigId)
+    raw: Mapped[str]
+    e164: Mapped[str]
+    match_key: Mapped[str]
+    confidence: Mapped[str]
+    extension: Mapped[str | None]
+    label: Mapped[str] = mapped_column(default="")
+
+
+class Appointment(TenantScoped, Base):
+    """A service given by a professional to a client at a branch, from `start` until `end` (UTC).
+
+    `blocked_from` and `blocked_until` include the service's buffers: that range excludes other live
+    appointments of the professional. `schedule_version` grows when start, professional, service or branch
+    change; `version` with every change. `answer` is what the client said, apart from the business's `status`.
+    """
+
+    __tablename__ = "appointment"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (
+            tenant_key("branch_id", "branch"),
+            tenant_key("professional_id", "professional"),
+            tenant_key("service_id", "service"),
+            tenant_key("client_id", "client", ondelete="CASCADE"),
+            CheckConstraint('blocked_from <= start AND start < "end" AND "end" <= blocked_until', name="range"),
+            _one_of("status", APPOINTMENT_STATES, "status"),
+            _one_of("answer", ANSWERS, "answer"),
+            Index(None, "tenant_id", "professional_id", "blocked_until"),
+            Index(None, "tenant_id", "client_id", "start"),
+            Index(None, "tenant_id", "start"),
+            ExcludeConstraint(
+                (text("int8range(tenant_id, tenant_id, '[]')"), "&&"),
+                (text("int8range(professional_id, professional_id, '[]')"), "&&"),
+                (text("tstzrange(blocked_from, blocked_until, '[)')"), "&&"),
+                using="gist",
+                where=text(BLOCKING),
+                name="ex_appointment_professional_blocked",
+            ).ddl_if(dialect="postgresql"),
+        )
+
+    branch_id: Mapped[int] = mapped_column(BigId)
+    professional_id: Mapped[int] = mapped_column(BigId)
+    service_id: Mapped[int] = mapped_column(BigId)
+    client_id: Mapped[int] = mapped_column(BigId)
+    start: Mapped[datetime]
+    end: Mapped[datetime]
+    blocked_from: Mapped[datetime]
+    blocked_until: Mapped[datetime]
+    status: Mapped[str] = mapped_column(default=PENDING)
+    booked_by: Mapped[str] = mapped_column(default="client")
+    schedule_version: Mapped[int] = mapped_column(default=1)
+    version: Mapped[int] = mapped_column(default=1)
+    answer: Mapped[str] = mapped_column(default="none")
+    answered_at: Mapped[datetime | None]
+    answer_words: Mapped[str | None] = mapped_column(Text)
+    cancel_reason: Mapped[str | None] = mapped_column(Text)
+    notes: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    branch: Mapped[Branch] = relationship(primaryjoin="Branch.id == foreign(Appointment.branch_id)", viewonly=True)
+    professional: Mapped[Professional] = relationship(
+        primaryjoin="Professional.id == foreign(Appointment.professional_id)", viewonly=True
+    )
+    service: Mapped[Service] = relationship(primaryjoin="Service.id == foreign(Appointment.service_id)", viewonly=True)
+    client: Mapped[Client] = relationship(primaryjoin="Client.id == foreign(Appointment.client_id)", viewonly=True)
+
+
+class AppointmentChange(TenantScoped, Base):
+    """Who did what to an appointment, when and why. Never updated."""
+
+    __tablename__ = "appointment_change"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (
+            tenant_key("appointment_id", "appointment", ondelete="CASCADE"),
+            Index(None, "tenant_id", "appointment_id"),
+            _one_of("by", ACTORS, "by"),
+        )
+
+    appointment_id: Mapped[int] = mapped_column(BigId)
+    event: Mapped[str]
+    by: Mapped[str]
+    reason: Mapped[str | None] = mapped_column(Text)
+    old_start: Mapped[datetime | None]
+    new_start: Mapped[datetime | None]
+    at: Mapped[datetime] = mapped_column(default=utcnow)

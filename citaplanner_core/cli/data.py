@@ -1,0 +1,109 @@
+"""`citaplanner tenants|users|tokens|seed …`."""
+
+import secrets
+from typing import Any
+
+import click
+
+from citaplanner_core.booking.errors import BookingError
+from citaplanner_core.booking.tenants import LANGUAGES, seed_demo
+from citaplanner_core.booking.tenants import create_tenant as make_tenant
+from citaplanner_core.cli.common import Failure, in_app, json_option, report, tenant_id, tenant_option
+from citaplanner_core.database import system_work, work
+from citaplanner_core.hooks import lifecycle
+from citaplanner_core.hooks.registry import registry
+from citaplanner_core.web.logins import ROLES, LoginError, create_login, create_token, remove_login
+
+DEMO_SLUG = "demo"
+
+
+@click.group()
+def tenants() -> None:
+    """Businesses on this deployment."""
+
+
+@tenants.command("create")
+@click.argument("slug")
+@click.option("--name", required=True)
+@click.option("--zone", default="America/Mexico_City", show_default=True, help="IANA time zone of its first branch.")
+@click.option("--country", default="MX", show_default=True, help="Decides how phones without +country are read.")
+@click.option("--language", type=click.Choice(LANGUAGES), default="es", show_default=True)
+@in_app(maintenance=True)
+def create_tenant(slug: str, name: str, zone: str, country: str, language: str) -> None:
+    """Make a tenant with its first branch."""
+    try:
+        with system_work("a new tenant", write=True) as session:
+            make_tenant(session, slug=slug, name=name, zone=zone, country=country.upper(), language=language)
+    except BookingError as error:
+        raise Failure(str(error)) from None
+    click.echo(f"tenant {slug} made")
+
+
+@click.group()
+def users() -> None:
+    """Logins of a tenant's staff."""
+
+
+@users.command("create")
+@tenant_option
+@click.option("--email", required=True)
+@click.option("--name", required=True)
+@click.option("--role", type=click.Choice(ROLES), default="owner", show_default=True)
+@click.password_option(envvar="CITAPLANNER_NEW_PASSWORD", help="Asked for when not given in CITAPLANNER_NEW_PASSWORD.")
+@in_app(maintenance=True)
+def create_user(slug: str, email: str, name: str, role: str, password: str) -> None:
+    """Make a login."""
+    try:
+        with work(tenant_id(slug)) as session:
+            create_login(session, email=email, name=name, password=password, role=role)
+    except LoginError as error:
+        raise Failure(str(error)) from None
+    click.echo(f"login {email.strip().lower()} made")
+
+
+@click.group()
+def tokens() -> None:
+    """Tokens of the REST API."""
+
+
+@tokens.command("create")
+@tenant_option
+@click.option("--name", default="command line", show_default=True, help="What it is for.")
+@json_option
+@in_app(maintenance=True)
+def create_api_token(slug: str, name: str, as_json: bool) -> None:
+    """Make a token and print it once."""
+    with work(tenant_id(slug)) as session:
+        token = create_token(session, name)
+    report({"token": token}, [token], as_json=as_json)
+
+
+@click.group()
+def seed() -> None:
+    """Fill the database."""
+
+
+@seed.command()
+@json_option
+@in_app()
+def demo(as_json: bool) -> None:
+    """Make the tenant `demo`, switch the loaded plugins on for it, print its owner's login and a token."""
+    made = make_demo()
+    lines = [f"tenant: {made['tenant']}", f"login: {made['email']} / {made['password']}", f"token: {made['token']}"]
+    report(made, lines, as_json=as_json)
+
+
+def make_demo() -> dict[str, Any]:
+    """Seed the demo business once; a new token and password each time. Needs the app's context."""
+    tenant = seed_demo(DEMO_SLUG)
+    for name in registry().manifests:
+        lifecycle.enable(name, tenant)
+    email, password = "duena@demo.example", secrets.token_urlsafe(9)
+    with work(tenant) as session:
+        token = create_token(session, "demo")
+        remove_login(session, email)
+        create_login(session, email=email, name="Dueña Demo", password=password)
+    return {"tenant": DEMO_SLUG, "tenant_id": tenant, "email": email, "password": password, "token": token}
+
+
+COMMANDS: tuple[Any, ...] = (tenants, users, tokens, seed)

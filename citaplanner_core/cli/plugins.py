@@ -1,0 +1,153 @@
+"""`citaplanner migrate`, `citaplanner plugins …`, `citaplanner doctor`."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+from flask import current_app
+
+from citaplanner_core.cli.common import Failure, full_app, in_app, json_option, report, tenant_id, tenant_option
+from citaplanner_core.hooks import dispatch, lifecycle, migrations
+from citaplanner_core.hooks.registry import discover, registry, resolve
+from citaplanner_core.hooks.types import HealthCheck
+from citaplanner_core.web.health import problems
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 when a schema is behind.")
+@in_app(maintenance=True, ready=False)
+def migrate(check: bool) -> int:
+    """Bring the core's tables, then those of the plugins in CITAPLANNER_PLUGINS, to their newest state."""
+    names = [manifest.name for manifest in resolve(current_app.config["CITAPLANNER"].plugins or (), discover())]
+    if not check:
+        for line in lifecycle.migrate_all(names):
+            click.echo(line)
+        return 0
+    behind = 0
+    for owner in (migrations.CORE, *names):
+        manifest = discover()[owner].manifest if owner != migrations.CORE else None
+        if manifest and not manifest.migrations:
+            continue
+        have, want = migrations.current(owner), migrations.heads(owner)
+        behind += have != want
+        click.echo(f"{owner}: has {have or 'none'}, code needs {want}")
+    return 1 if behind else 0
+
+
+@click.group()
+def plugins() -> None:
+    """Install, enable and look after plugins."""
+
+
+@plugins.command("list")
+@json_option
+@in_app(maintenance=True)
+def list_plugins(as_json: bool) -> None:
+    """Show every plugin offered here or left in the database."""
+    found = lifecycle.statuses()
+    lines = [
+        f"{s.name:12} {s.version:8} {s.state:14} {'listed' if s.listed else 'not listed':11} {s.title}"
+        + (f"  ({s.note})" if s.note else "")
+        for s in found
+    ] or ["no plugins here"]
+    report([asdict(status) for status in found], lines, as_json=as_json)
+
+
+@plugins.command()
+@click.argument("name")
+@in_app(maintenance=True)
+def install(name: str) -> None:
+    """Put a plugin's tables into the database."""
+    click.echo("\n".join(lifecycle.install(name)))
+
+
+@plugins.command()
+@click.argument("name")
+@in_app(maintenance=True)
+def upgrade(name: str) -> None:
+    """Bring an installed plugin's tables to their newest state."""
+    click.echo("\n".join(lifecycle.upgrade(name)))
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--keep-data/--drop-data", "keep", default=None, help="Whether its tables and settings stay.")
+@click.option("--yes", is_flag=True, help="Drop without asking.")
+@in_app(maintenance=True)
+def uninstall(name: str, keep: bool | None, yes: bool) -> None:
+    """Take a plugin out. Say --keep-data or --drop-data."""
+    if keep is None:
+        raise click.UsageError("say --keep-data or --drop-data")
+    if not keep:
+        for table, count in lifecycle.rows_to_drop(name).items():
+            click.echo(f"  {table}: {count} rows")
+        if not yes:
+            click.confirm("Drop all of this for good?", abort=True)
+    click.echo("\n".join(lifecycle.uninstall(name, drop_data=not keep)))
+
+
+@plugins.command()
+@click.argument("name")
+@tenant_option
+@in_app()
+def enable(name: str, slug: str) -> None:
+    """Switch a plugin on for a tenant."""
+    lifecycle.enable(name, tenant_id(slug))
+    click.echo(f"{name}: on for {slug}")
+
+
+@plugins.command()
+@click.argument("name")
+@tenant_option
+@in_app(maintenance=True)
+def disable(name: str, slug: str) -> None:
+    """Switch a plugin off for a tenant; its data and settings stay."""
+    lifecycle.disable(name, tenant_id(slug))
+    click.echo(f"{name}: off for {slug}")
+
+
+@plugins.command()
+@click.argument("name")
+@tenant_option
+@json_option
+@in_app()
+def check(name: str, slug: str, as_json: bool) -> int:
+    """Try a plugin's settings of a tenant against the real provider."""
+    if name not in registry().manifests:
+        raise Failure(f"plugin {name!r} is not in CITAPLANNER_PLUGINS")
+    found = lifecycle.check(name, tenant_id(slug))
+    report(
+        found, [f"{field}: {problem}" for field, problem in found.items()] or [f"{name}: all is well"], as_json=as_json
+    )
+    return 1 if found else 0
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Say what is wrong with this deployment, and the cure."""
+    found: dict[str, str] = {}
+    try:
+        app = full_app()
+    except Exception as error:
+        report({"app": str(error)}, [f"app: {error}"], as_json=as_json)
+        return 1
+    with app.app_context():
+        found |= problems()
+        for name, item in dispatch.collect_items("health_checks", HealthCheck):
+            if problem := _run(item):
+                found[f"{name}: {item.name}"] = problem
+        for (plugin, hook), trouble in registry().troubles.items():
+            found[f"{plugin}: {hook}"] = trouble.error
+    report(found, [f"{name}: {text}" for name, text in found.items()] or ["all is well"], as_json=as_json)
+    return 1 if found else 0
+
+
+def _run(item: HealthCheck) -> str | None:
+    try:
+        return item.run()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+COMMANDS: tuple[Any, ...] = (migrate, plugins, doctor)

@@ -1,0 +1,134 @@
+"""Deployment settings: the environment becomes one validated, frozen object."""
+
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEFAULT_PORT = 8000
+
+
+class ConfigError(Exception):
+    """A deployment setting is missing or wrong; the text names the variable and the cure."""
+
+
+def _comma_list(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class Config(BaseSettings):
+    """What an operator sets once per deployment.
+
+    Every field is read from the environment variable `CITAPLANNER_<FIELD>`, `host` and `port` from `HOST`
+    and `PORT`. `plugins` is None when the variable is unset, an empty tuple when it is set and empty.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CITAPLANNER_", frozen=True, extra="forbid", populate_by_name=True, validate_default=True
+    )
+
+    database_url: str = ""
+    plugins: CommaList | None = None
+    secret_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    public_url: str = ""
+    engine: Literal["embedded"] = "embedded"
+    delivery: Literal["live", "allowlist", "off"] = "live"
+    delivery_allowlist: CommaList = ()
+    allowed_private_hosts: CommaList = ()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    instance_path: Path = Path("instance")
+    worker_threads: Annotated[int, Field(ge=1, le=64)] = 8
+    host: Annotated[str, Field(validation_alias=AliasChoices("HOST", "host"))] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, validation_alias=AliasChoices("PORT", "port"))] = DEFAULT_PORT
+
+    @field_validator("plugins", "delivery_allowlist", "allowed_private_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return _comma_list(value)
+
+    @field_validator("secret_key", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        return _comma_list(value)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < 16 for key in value):
+            raise ValueError("each key needs at least 16 characters")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value.startswith(("postgres://", "postgresql://")):
+            value = "postgresql+psycopg://" + value.split("://", 1)[1]
+        if value and not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("use sqlite:///… or postgresql://…")
+        return value
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL in force: the given one, else a SQLite file in the instance folder."""
+        return self.database_url or f"sqlite:///{self.instance_path.resolve() / 'citaplanner.db'}"
+
+    @property
+    def base_url(self) -> str:
+        """Where clients and providers reach this deployment, without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read the environment, then `overrides` (field or variable names); raise `ConfigError` naming what is wrong."""
+    values = {}
+    for name, value in (overrides or {}).items():
+        values[name.removeprefix("CITAPLANNER_").lower() if name.isupper() else name] = value
+    try:
+        return Config(**values)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            field = str(problem["loc"][0]) if problem["loc"] else "?"
+            variable = field.upper() if field.lower() in ("host", "port") else f"CITAPLANNER_{field.upper()}"
+            lines.append(f"{variable}: {problem['msg'].removeprefix('Value error, ')}")
+        raise ConfigError("; ".join(lines)) from None
+
+
+def secret_keys(config: Config) -> tuple[tuple[str, ...], bool]:
+    """Return the keys, newest first, and whether they come from a file made in the instance folder.
+
+    Without `CITAPLANNER_SECRET_KEY` one key is made once, readable by the owner only. Two processes starting
+    together agree on one: the file is linked into place, and the loser reads the winner's.
+    """
+    if config.secret_key:
+        return tuple(key.get_secret_value() for key in config.secret_key), False
+    path = config.instance_path / "secret_key"
+    if not path.exists():
+        config.instance_path.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"secret_key.{os.getpid()}.{secrets.token_hex(4)}")
+        draft.write_text(secrets.token_urlsafe(48))
+        draft.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return (path.read_text().strip(),), True

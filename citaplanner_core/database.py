@@ -1,0 +1,368 @@
+"""The database: one declarative base, one way to open a unit of work, one tenant per session.
+
+`work()` is the only way to read or write. It fixes the tenant, and every ORM query of the session is narrowed
+to it; what cannot be narrowed (text, Core tables, bulk updates by key) is refused.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as BoundSession
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    event,
+    func,
+    select,
+    text,
+)
+from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    FromStatement,
+    Mapped,
+    ORMExecuteState,
+    Session,
+    declared_attr,
+    mapped_column,
+    with_loader_criteria,
+)
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import TypeDecorator
+
+SYSTEM: Literal["system"] = "system"
+WAKE_CHANNEL = "citaplanner_wake"
+
+
+class DatabaseError(Exception):
+    """Base of what this module raises: a programming error, never something a user did."""
+
+
+class NoTenant(DatabaseError):
+    """A query was made outside `work()` or `system_work()`."""
+
+
+class WrongTenant(DatabaseError):
+    """A row or a query of another tenant reached this session."""
+
+
+class Unscoped(DatabaseError):
+    """The statement cannot be narrowed to one tenant: use ORM entities, or `system_work(reason)`."""
+
+
+class NestedWork(DatabaseError):
+    """A unit of work is open already: verbs take its session instead of opening their own."""
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware datetime, stored in UTC. Naive values are refused; what comes back is always aware UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime: give it a time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+
+
+Base.registry.update_type_annotation_map({datetime: UTCDateTime()})
+
+
+class TenantScoped:
+    """Mixin of every table whose rows belong to a tenant. Give `table_args()` the table's own constraints."""
+
+    @declared_attr
+    @classmethod
+    def tenant_id(cls) -> Mapped[int]:
+        return mapped_column(BigId, nullable=False)
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Any, ...]:
+        return (
+            UniqueConstraint("tenant_id", "id"),
+            ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+            *cls.table_args(),
+        )
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return ()
+
+
+def tenant_key(column: str, target: str, *, ondelete: str | None = None) -> ForeignKeyConstraint:
+    """A foreign key that cannot leave the tenant: (tenant_id, column) -> target(tenant_id, id)."""
+    return ForeignKeyConstraint(["tenant_id", column], [f"{target}.tenant_id", f"{target}.id"], ondelete=ondelete)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    tenant: int | Literal["system"]
+    write: bool
+
+
+_unit: ContextVar[_Unit | None] = ContextVar("citaplanner_unit", default=None)
+_sqlite_writer = threading.RLock()
+
+
+def current_tenant() -> int:
+    """Return the id of the open unit's tenant; raise `NoTenant` outside `work()`."""
+    unit = _unit.get()
+    if unit is None or unit.tenant == SYSTEM:
+        raise NoTenant("no tenant: open work(tenant_id) first")
+    return unit.tenant
+
+
+def _bind(session: Session) -> int | None:
+    unit = _unit.get()
+    if unit is None:
+        raise NoTenant("no tenant: open work(tenant_id) first")
+    bound = session.info.setdefault("tenant", unit.tenant)
+    if bound != unit.tenant:
+        raise WrongTenant(f"this session belongs to tenant {bound}, not {unit.tenant}")
+    return None if unit.tenant == SYSTEM else unit.tenant
+
+
+class TenantSession(BoundSession):
+    """A session that knows one tenant from its first use until it is closed."""
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        tenant = _bind(self)
+        found = super().get(*args, **kwargs)
+        if tenant is not None and isinstance(found, TenantScoped) and found.tenant_id != tenant:
+            return None
+        return found
+
+    def connection(self, *args: Any, **kwargs: Any) -> Connection:
+        if _bind(self) is not None:
+            raise Unscoped("session.connection() has no tenant: use system_work(reason)")
+        return super().connection(*args, **kwargs)
+
+    def bulk_save_objects(self, *args: Any, **kwargs: Any) -> None:
+        raise Unscoped("bulk writes have no tenant: use add_all()")
+
+    def bulk_insert_mappings(self, *args: Any, **kwargs: Any) -> None:
+        raise Unscoped("bulk writes have no tenant: use add_all()")
+
+    def bulk_update_mappings(self, *args: Any, **kwargs: Any) -> None:
+        raise Unscoped("bulk writes have no tenant: use update().where()")
+
+    def close(self) -> None:
+        super().close()
+        self.info.pop("tenant", None)
+        self.info.pop("wake", None)
+
+
+db = SQLAlchemy(model_class=Base, session_options={"class_": TenantSession}, disable_autonaming=True)
+
+
+@event.listens_for(TenantSession, "do_orm_execute")
+def _scope(state: ORMExecuteState) -> None:
+    tenant = _bind(state.session)
+    if tenant is None or state.is_column_load:
+        return
+    statement: Any = state.statement
+    if not state.is_orm_statement or isinstance(statement, FromStatement):
+        raise Unscoped("only statements over ORM entities can be narrowed to a tenant")
+    if state.is_insert:
+        _scope_insert(statement, state.parameters, tenant)
+        return
+    if state.is_update or state.is_delete:
+        if isinstance(state.parameters, list):
+            raise Unscoped("bulk update by key has no tenant: use update().where()")
+        if state.is_update and any(getattr(column, "key", column) == "tenant_id" for column in statement._values or {}):
+            raise WrongTenant("a row never changes its tenant")
+    if state.is_relationship_load:
+        return
+    state.statement = statement.options(
+        with_loader_criteria(TenantScoped, lambda cls: cls.tenant_id == tenant, include_aliases=True)
+    )
+
+
+def _scope_insert(statement: Any, parameters: Any, tenant: int) -> None:
+    if statement.select is not None or statement._values or statement._multi_values or not parameters:
+        raise Unscoped("insert rows as parameters: session.execute(insert(Model), [{…}])")
+    for row in parameters if isinstance(parameters, list) else [parameters]:
+        if row.setdefault("tenant_id", tenant) != tenant:
+            raise WrongTenant(f"row of tenant {row['tenant_id']} in a session of tenant {tenant}")
+
+
+@event.listens_for(TenantSession, "before_flush")
+def _own(session: TenantSession, _context: Any, _instances: Any) -> None:
+    tenant = _bind(session)
+    for row in (*session.new, *session.dirty, *session.deleted):
+        if not isinstance(row, TenantScoped):
+            continue
+        owner: int | None = row.tenant_id
+        if tenant is None:
+            if owner is None:
+                raise NoTenant(f"{type(row).__name__} without tenant_id in system work")
+            continue
+        if owner is None:
+            row.tenant_id = tenant
+        changed = sa_inspect(row, raiseerr=True).attrs["tenant_id"].history.deleted
+        if row.tenant_id != tenant or any(old != tenant for old in changed if old is not None):
+            raise WrongTenant(f"{type(row).__name__} of another tenant in a session of tenant {tenant}")
+
+
+@contextmanager
+def _open(unit: _Unit) -> Iterator[TenantSession]:
+    if _unit.get() is not None:
+        raise NestedWork("a unit of work is open already: pass its session on")
+    sqlite = db.engine.dialect.name == "sqlite"
+    token = _unit.set(unit)
+    session: TenantSession = db.session()  # type: ignore[assignment]  # built with class_=TenantSession
+    locked = sqlite and unit.write
+    if locked:
+        _sqlite_writer.acquire()
+    try:
+        yield session
+        if unit.write:
+            if session.info.get("wake") and not sqlite:
+                session.flush()
+                Session.connection(session).execute(text(f"NOTIFY {WAKE_CHANNEL}"))
+            session.commit()
+        else:
+            session.rollback()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.close()
+        if locked:
+            _sqlite_writer.release()
+        _unit.reset(token)
+
+
+@contextmanager
+def work(tenant: int, *, write: bool = True) -> Iterator[TenantSession]:
+    """Open a unit of work for one tenant: begin, yield the session, commit, wake the workers.
+
+    Any exception rolls everything back and travels on. `write=False` never commits. On SQLite a writing unit
+    begins IMMEDIATE and waits its turn inside the process, so that it never fails halfway with "database is locked".
+    Raises `NestedWork` inside another unit. Needs a Flask application context.
+    """
+    with _open(_Unit(int(tenant), write)) as session:
+        yield session
+
+
+@contextmanager
+def joined_work(tenant: int) -> Iterator[TenantSession]:
+    """Join the open unit of this tenant, else open a writing one. Raises `WrongTenant` when another's is open."""
+    unit = _unit.get()
+    if unit is None:
+        with work(tenant) as session:
+            yield session
+        return
+    if unit.tenant != tenant:
+        raise WrongTenant(f"the open unit belongs to tenant {unit.tenant}, not {tenant}")
+    yield db.session()  # type: ignore[misc]  # built with class_=TenantSession
+
+
+def in_work() -> bool:
+    """Tell whether a unit of work is open here."""
+    return _unit.get() is not None
+
+
+@contextmanager
+def system_work(reason: str, *, write: bool = False) -> Iterator[TenantSession]:
+    """Open a unit that crosses tenants (claiming, doctor, webhook account look-up). `reason` says why it must."""
+    if not reason:
+        raise ValueError("system_work needs a reason")
+    with _open(_Unit(SYSTEM, write)) as session:
+        yield session
+
+
+def wake(session: Session) -> None:
+    """Ask for the workers to be woken when this unit commits."""
+    session.info["wake"] = True
+
+
+def utcnow() -> datetime:
+    """This machine's clock, aware UTC."""
+    return datetime.now(UTC)
+
+
+def database_now(session: Session) -> datetime:
+    """The clock that due and lease times are compared with: the server's on PostgreSQL, ours on SQLite."""
+    if db.engine.dialect.name == "sqlite":
+        return utcnow()
+    now: datetime = Session.connection(session).execute(select(func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
+
+
+def _sqlite_connect(connection: Any, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON", "synchronous=NORMAL"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    unit = _unit.get()
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if unit is not None and unit.write else "BEGIN")
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Give SQLite the rules that transactions, savepoints and foreign keys need; PostgreSQL has them."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+
+
+def init_database(app: Flask, url: str, *, threads: int) -> None:
+    """Bind the app to its database. `threads` sizes the pool: each may hold one connection, plus a few spare."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "pool_size": threads + 4,
+        "max_overflow": 4,
+        "pool_pre_ping": True,
+    }
+    db.init_app(app)
+    with app.app_context():
+        prepare_engine(db.engine)
+
+
+def is_tenant_table(table: Table) -> bool:
+    """Tell whether the table's rows belong to tenants."""
+    return "tenant_id" in table.columns

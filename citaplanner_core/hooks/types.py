@@ -1,0 +1,197 @@
+"""What crosses the seam: frozen values and protocols shared by the core and its plugins."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, runtime_checkable
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+TextFamily = Literal["chat", "short", "mail", "push"]
+"""The kinds of text: a chat message, a text message of few characters, a subject with a body, a screen notice."""
+
+
+class ChannelError(Exception):
+    """Base of what a channel may raise from `send`; anything else counts as `Ambiguous`."""
+
+
+class Retry(ChannelError):
+    """Surely not delivered; try again, not before `after` seconds when given."""
+
+    def __init__(self, detail: str = "", *, after: float | None = None) -> None:
+        super().__init__(detail)
+        self.after = after
+
+
+class Ambiguous(ChannelError):
+    """It may have arrived (time-out, broken connection, 5xx after sending)."""
+
+
+class AuthFailed(ChannelError):
+    """The provider refuses our credentials: somebody must mend the settings."""
+
+
+class Permanent(ChannelError):
+    """It will never arrive this way; `reason` is one of the closed list of failure reasons."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The person a notification goes to, as channels see them.
+
+    `phones` holds numbers as one dials them (E.164), preferred first. `language` is a code such as `es`.
+    """
+
+    client_id: int
+    name: str
+    first_name: str
+    email: str | None
+    phones: tuple[str, ...]
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One rendered message, ready to send.
+
+    `key` identifies the notification on this channel and stays the same over all attempts: a provider that
+    knows idempotency keys, or a marker we can look for, gets this one. `question` is what the text asks
+    (`"confirm"`, `"reminder"` or None), so that an answer can be understood.
+    """
+
+    tenant_id: int
+    branch_id: int | None
+    notification_id: int
+    attempt: int
+    key: str
+    type: str
+    recipient: Recipient
+    address: str
+    subject: str | None
+    body: str
+    question: str | None = None
+    appointment_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the provider answered. `message_id` is the provider's id as users know it, e.g. `chatwoot-123`."""
+
+    message_id: str | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Channel(Protocol):
+    """How one channel talks. A channel never sleeps, loops or retries; the core decides what follows.
+
+    `on_unknown` says what happens to a reminder whose outcome is unknown where nobody can be asked.
+    `text_family` says which kind of text it carries; `Message.subject` is set for `mail` and `push` only.
+    """
+
+    key: str
+    label: str
+    on_unknown: Literal["resend", "hold"]
+    text_family: TextFamily
+
+    def address_of(self, recipient: Recipient) -> str | None:
+        """Return where this person is reached, or None when this channel cannot reach them."""
+
+    def check(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Try the settings against the real provider; return {field: problem}, empty when all is well."""
+
+    def send(self, message: Message, settings: Mapping[str, Any]) -> Receipt:
+        """Send once, outside any transaction; raise a `ChannelError` when it did not surely arrive."""
+
+
+@runtime_checkable
+class Askable(Protocol):
+    """A channel whose provider can be asked whether a message with our key has arrived."""
+
+    def find_sent(self, message: Message, settings: Mapping[str, Any]) -> Receipt | None:
+        """Return the receipt of an earlier attempt, None when it surely did not arrive; raise `Retry` if unsure."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentEvent:
+    """Something happened to an appointment.
+
+    `name` is one of `booked, confirmed, rescheduled, cancelled, completed, no_show`; `by` is
+    `client`, `staff` or `system`. Times are aware UTC datetimes; `old_start` is set on `rescheduled`.
+    """
+
+    name: str
+    tenant_id: int
+    branch_id: int
+    appointment_id: int
+    client_id: int
+    schedule_version: int
+    start: datetime
+    occurred_at: datetime
+    by: str
+    old_start: datetime | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobContext:
+    """What a job handler is told. It runs outside any transaction and opens its own `work()`."""
+
+    tenant_id: int
+    job_id: int
+    attempt: int
+    payload: Mapping[str, Any]
+
+
+JobHandler = Callable[[JobContext], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodicJob:
+    """A job run for each enabled tenant about every `seconds`, by one worker of the deployment at a time."""
+
+    name: str
+    seconds: int
+    run: JobHandler
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A program that development needs beside web and worker. `{port}` in `argv` becomes a free port."""
+
+    name: str
+    argv: tuple[str, ...]
+    ready_url: str
+    default_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One line of `doctor` and `/readyz`: `run` returns None when well, else the trouble and its cure."""
+
+    name: str
+    run: Callable[[], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of a plugin, as data: it validates, renders the form, fills the docs.
+
+    `scope` says who gives it: `tenant` (a row) or `deployment`. Both read the environment where nothing else is
+    given: one of `env`, or `CITAPLANNER_<PLUGIN>_<KEY>`; `env=None` keeps the environment out.
+    """
+
+    key: str
+    type: Literal["str", "int", "bool", "url", "choice"]
+    label: str
+    help: str
+    default: Any = None
+    required: bool = False
+    secret: bool = False
+    choices: Sequence[str] = ()
+    scope: Literal["tenant", "deployment"] = "tenant"
+    env: Sequence[str] | None = ()

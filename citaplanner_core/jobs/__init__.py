@@ -1,0 +1,1 @@
+"""Durable work: rows that survive crashes, claimed with a lease, settled once."""

@@ -1,0 +1,149 @@
+"""The tables of notifications: the intent, the attempts, the links clients get."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, Index, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from citaplanner_core.booking.models import Appointment, Client
+from citaplanner_core.database import Base, BigId, TenantScoped, tenant_key, utcnow
+from citaplanner_core.jobs.models import Claimable
+
+SENDING = "SENDING"
+SENT = "SENT"
+DELIVERED = "DELIVERED"
+READ = "READ"
+FAILED = "FAILED"
+SKIPPED = "SKIPPED"
+CANCELLED = "CANCELLED"
+SUPERSEDED = "SUPERSEDED"
+
+APPOINTMENT_CONFIRMATION = "APPOINTMENT_CONFIRMATION"
+APPOINTMENT_REMINDER = "APPOINTMENT_REMINDER"
+APPOINTMENT_RESCHEDULE = "APPOINTMENT_RESCHEDULE"
+APPOINTMENT_CANCELLATION = "APPOINTMENT_CANCELLATION"
+NOTIFICATION_TYPES = (
+    APPOINTMENT_CONFIRMATION,
+    APPOINTMENT_REMINDER,
+    APPOINTMENT_RESCHEDULE,
+    APPOINTMENT_CANCELLATION,
+    "APPOINTMENT_NO_SHOW",
+    "FEEDBACK_REQUEST",
+    "PROMOTION",
+    "PAYMENT_REMINDER",
+    "STAFF_ALERT",
+)
+MARKETING_TYPES = ("PROMOTION",)
+
+
+class Notification(Claimable, Base):
+    """What somebody is to be told: queue entry, log, and the answer to "why was this (not) sent".
+
+    `recipient_id` is the client we write to. `dedupe_key` is unique per tenant, so planning twice sends once.
+    `channel` is the wanted one until sending chooses; `rule` names what planned it (`reminder:1440`), `manual` else.
+    """
+
+    __tablename__ = "notification"
+    claimed_status: ClassVar[str] = SENDING
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (
+            *cls.claim_indexes("notification"),
+            UniqueConstraint("tenant_id", "dedupe_key"),
+            tenant_key("recipient_id", "client", ondelete="CASCADE"),
+            tenant_key("appointment_id", "appointment", ondelete="CASCADE"),
+            tenant_key("retry_of", "notification", ondelete="CASCADE"),
+            Index(None, "tenant_id", "appointment_id"),
+            Index(None, "tenant_id", "recipient_id"),
+        )
+
+    type: Mapped[str]
+    rule: Mapped[str] = mapped_column(default="manual")
+    recipient_id: Mapped[int] = mapped_column(BigId)
+    appointment_id: Mapped[int | None] = mapped_column(BigId)
+    schedule_version: Mapped[int | None]
+    channel: Mapped[str | None]
+    template: Mapped[str | None]
+    message: Mapped[str | None] = mapped_column(Text)
+    variables: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    dedupe_key: Mapped[str]
+    expires_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    retry_of: Mapped[int | None] = mapped_column(BigId)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    sent_at: Mapped[datetime | None]
+
+    recipient: Mapped[Client] = relationship(
+        primaryjoin="Client.id == foreign(Notification.recipient_id)", viewonly=True
+    )
+    appointment: Mapped[Appointment | None] = relationship(
+        primaryjoin="Appointment.id == foreign(Notification.appointment_id)", viewonly=True
+    )
+
+
+class Delivery(TenantScoped, Base):
+    """One attempt to send a notification over one channel, with what was said and what came of it."""
+
+    __tablename__ = "delivery"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (
+            tenant_key("notification_id", "notification", ondelete="CASCADE"),
+            UniqueConstraint("tenant_id", "channel", "provider_id"),
+            Index(None, "tenant_id", "notification_id"),
+        )
+
+    notification_id: Mapped[int] = mapped_column(BigId)
+    channel: Mapped[str]
+    attempt: Mapped[int]
+    status: Mapped[str] = mapped_column(default=SENDING)
+    provider_id: Mapped[str | None]
+    question: Mapped[str | None]
+    subject: Mapped[str | None] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None]
+
+
+class ClientLink(TenantScoped, Base):
+    """A link a client got in a message. Only the token's hash is stored; it works until the appointment is over."""
+
+    __tablename__ = "client_link"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (
+            UniqueConstraint("tenant_id", "token_hash"),
+            Index(None, "token_hash", unique=True),
+            tenant_key("appointment_id", "appointment", ondelete="CASCADE"),
+        )
+
+    token_hash: Mapped[str]
+    appointment_id: Mapped[int] = mapped_column(BigId)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class OptOut(TenantScoped, Base):
+    """A client does not want messages over a channel any more, in their own words. Deleted when they opt in again."""
+
+    __tablename__ = "opt_out"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (
+            UniqueConstraint("tenant_id", "client_id", "channel"),
+            tenant_key("client_id", "client", ondelete="CASCADE"),
+        )
+
+    client_id: Mapped[int] = mapped_column(BigId)
+    channel: Mapped[str]
+    words: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(default=utcnow)

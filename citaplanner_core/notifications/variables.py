@@ -1,0 +1,162 @@
+"""The variables of message texts: which there are, and their values for a client and an appointment."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+from babel.lists import format_list
+from babel.units import format_unit
+
+from citaplanner_core.booking.models import Appointment, Client, Tenant
+from citaplanner_core.notifications.catalogue import Wording, known_language, language
+
+CLIENT_NAMES = (
+    *("clientName", "clientFirstName", "clientLastName", "clientEmail", "clientPhone"),
+    *("businessName", "businessPhone", "businessAddress", "businessEmail"),
+    *("bookingUrl", "panelUrl"),
+)
+"""What `client_variables` gives."""
+
+APPOINTMENT_NAMES = (
+    *("appointmentDate", "appointmentDateShort", "appointmentTime", "appointmentDateTime"),
+    *("appointmentDay", "appointmentAtTime", "appointmentStatus", "timeUntil"),
+    *("oldDate", "oldDateShort", "oldTime", "newDate", "newDateShort", "newTime"),
+    *("serviceName", "serviceDuration", "servicePrice", "duration", "price"),
+    *("staffName", "professionalName", "professionalPhone", "branchName", "branchAddress", "branchPhone"),
+    *("cancelReasonLine", "manageUrl"),
+)
+"""What `appointment_variables` gives besides."""
+
+GIVEN_NAMES = (
+    *("promotionMessage", "promotionDiscount", "promotionValidUntil", "promotionValidUntilShort"),
+    *("amount", "currency", "dueDate", "dueDateShort", "invoiceNumber", "paymentUrl"),
+    *("paymentAmount", "paymentMethod", "paymentDate"),
+    *("saleId", "saleDate", "totalAmount", "subtotal", "discount", "tax"),
+    *("feedbackUrl", "unsubscribeUrl", "slots", "candidates", "replyText", "nextOpening"),
+)
+"""What only the caller knows."""
+
+KNOWN_NAMES = frozenset((*CLIENT_NAMES, *APPOINTMENT_NAMES, *GIVEN_NAMES))
+
+SPANISH_NAMES = {
+    "cliente": "clientName",
+    "servicio": "serviceName",
+    "fecha": "appointmentDate",
+    "hora": "appointmentTime",
+    "profesional": "professionalName",
+    "sucursal": "branchName",
+    "direccion": "branchAddress",
+    "dirección": "branchAddress",
+    "telefono": "branchPhone",
+    "teléfono": "branchPhone",
+    "precio": "servicePrice",
+    "duracion": "serviceDuration",
+    "duración": "serviceDuration",
+}
+"""The second dialect of CitaPlanner 1.11, written with single braces: `{cliente}`."""
+
+
+def client_variables(client: Client, tenant: Tenant) -> dict[str, str]:
+    """Return the values that belong to a client and a business, without an appointment.
+
+    What is not known is an empty string: a text leaves out the sentence that needs it.
+    """
+    return dict.fromkeys(CLIENT_NAMES, "") | {
+        "clientName": _one_line(client.name),
+        "clientFirstName": _one_line(client.first_name),
+        "clientLastName": _one_line(client.last_name),
+        "clientEmail": client.email or "",
+        "clientPhone": client.phones[0].e164 if client.phones else "",
+        "businessName": _one_line(tenant.name),
+    }
+
+
+def appointment_variables(
+    appointment: Appointment,
+    tenant: Tenant,
+    *,
+    language_code: str,
+    now: datetime,
+    old_start: datetime | None = None,
+    manage_url: str = "",
+) -> dict[str, str]:
+    """Return the values for a message about an appointment, in a language and in the branch's zone.
+
+    `now` and `old_start` (where the appointment was before a change) are aware datetimes; `language_code` is the
+    recipient's. Everything in `CLIENT_NAMES` and `APPOINTMENT_NAMES` has a value, empty where nothing is known
+    (prices are not kept). The cancel reason is shown unless the client cancelled by answering: those are the
+    client's own words. Raises `ZoneInfoNotFoundError` for a branch whose zone does not exist.
+    """
+    wording = language(known_language(language_code)).wording
+    branch, service = appointment.branch, appointment.service
+    zone = ZoneInfo(branch.zone)
+    start = appointment.start.astimezone(zone)
+    professional = _one_line(appointment.professional.name)
+    duration = _span(service.duration_minutes, wording)
+    shown_reason = appointment.cancel_reason if appointment.answer != "no" else None
+    date, date_short, time = _moment(start, wording)
+    old_date, old_date_short, old_time = _moment(old_start.astimezone(zone), wording) if old_start else ("", "", "")
+    return (
+        dict.fromkeys(APPOINTMENT_NAMES, "")
+        | client_variables(appointment.client, tenant)
+        | {
+            "businessPhone": branch.phone,
+            "businessAddress": _one_line(branch.address),
+            "appointmentDate": date,
+            "appointmentDateShort": date_short,
+            "appointmentTime": time,
+            "appointmentDateTime": wording.date_time.format(date=date, time=time),
+            "appointmentDay": _day(start, now.astimezone(zone), date, wording),
+            "appointmentAtTime": (wording.at_one if start.hour in (1, 13) else wording.at_time).format(time=time),
+            "appointmentStatus": wording.status[appointment.status],
+            "timeUntil": _span(max(0, round((appointment.start - now).total_seconds() / 60)), wording),
+            "oldDate": old_date,
+            "oldDateShort": old_date_short,
+            "oldTime": old_time,
+            "newDate": date,
+            "newDateShort": date_short,
+            "newTime": time,
+            "serviceName": _one_line(service.name),
+            "serviceDuration": duration,
+            "duration": duration,
+            "staffName": professional,
+            "professionalName": professional,
+            "branchName": _one_line(branch.name),
+            "branchAddress": _one_line(branch.address),
+            "branchPhone": branch.phone,
+            "cancelReasonLine": f"\n{wording.cancel_reason.format(reason=shown_reason)}" if shown_reason else "",
+            "manageUrl": manage_url,
+        }
+    )
+
+
+def _moment(local: datetime, wording: Wording) -> tuple[str, str, str]:
+    """Return date, short date and time; ordinary spaces instead of CLDR's narrow ones, as people type them."""
+    return (
+        format_date(local, wording.date, wording.locale),
+        format_date(local, wording.date_short, wording.locale),
+        _one_line(format_time(local.time(), wording.time, locale=wording.locale)),
+    )
+
+
+def _day(local: datetime, today: datetime, date: str, wording: Wording) -> str:
+    if local.date() == today.date():
+        return wording.today
+    if local.date() == today.date() + timedelta(days=1):
+        return wording.tomorrow
+    return wording.on_date.format(date=date)
+
+
+def _span(minutes: int, wording: Wording) -> str:
+    """Say a length of time: whole days, else hours and minutes."""
+    days, hours, rest = round(minutes / 1440), *divmod(minutes, 60)
+    if minutes >= 1440:
+        return format_unit(days, "duration-day", locale=wording.locale)
+    parts = [format_unit(hours, "duration-hour", locale=wording.locale)] if hours else []
+    if rest or not hours:
+        parts.append(format_unit(rest, "duration-minute", locale=wording.locale))
+    return format_list(parts, locale=wording.locale)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

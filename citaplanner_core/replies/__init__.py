@@ -1,0 +1,1 @@
+"""What a client's answer means, and what it does."""

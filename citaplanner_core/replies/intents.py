@@ -1,0 +1,385 @@
+"""What a client means by an answer. Rules only: the same words always give the same intent.
+
+A message cancels, or ends all messages, only when every word of it is understood and none speaks against that; one
+word too many and the answer is `ask`. Confirming and moving are easily undone, and tolerate more.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from citaplanner_core.replies.reading import Item, read
+from citaplanner_core.replies.vocabulary import Kind
+
+IntentName = Literal["confirm", "cancel", "reschedule", "human", "opt_out", "opt_in", "late", "info", "ask", "unknown"]
+OPTIONS: dict[str, IntentName] = {"1": "confirm", "2": "reschedule", "3": "cancel", "4": "human"}
+
+_MANY_WORDS = 60
+_BOUNDARIES: frozenset[Kind] = frozenset(("comma", "stop", "question"))
+_AROUND: frozenset[Kind] = frozenset(("polite", "please", "decor", "title", "comma", "stop"))
+_CANCELS: frozenset[Kind] = frozenset(("cancel", "cancel_polite", "cancel_other"))
+_MOVES: frozenset[Kind] = frozenset(("move", "move_weak", "another"))
+_CANCELLING: frozenset[Kind] = _AROUND | {
+    "cancel", "cancel_polite", "drop", "want", "could", "glue", "object", "cant", "reason", "because", "yes", "propose",
+    "date", "with", "name_next", "arrive",
+}  # fmt: skip
+_STOPPING: frozenset[Kind] = _AROUND | {"opt_out", "opt_in", "glue", "yes", "want"}
+_AGREEING: frozenset[Kind] = _AROUND | {
+    "yes", "glue", "laugh", "object", "objects", "date", "name_next", "with", "want", "unknown", "not_cancel",
+}  # fmt: skip
+_LINKS = frozenset(("y", "e", "entonces", "pues", "asi", "and", "so"))
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What was meant, and how sure that is: nearly 1.0 for a number we offered, less for free words."""
+
+    name: IntentName
+    confidence: float
+
+
+def parse(text: str | None, *, language: str | None = None, question: str | None = None) -> Intent:
+    """Reads a client's answer.
+
+    `language` is the client's (``"es-MX"``, ``"pt"``); all three languages are always understood, it only settles
+    words they share. `question` is what we sent last: ``"confirm"`` (1 confirm, 2 another time, 3 cancel,
+    4 a person), ``"reminder"`` (asks nothing) or None; a number, "yes" or "ok" answers only a question.
+    Never raises; what nobody can act on is ``unknown``, what is about the appointment but not clear is ``ask``.
+    """
+    reading = read(text or "", (language or "")[:2].lower())
+    if not reading.items:
+        return Intent("unknown", 1.0)
+    if reading.long or len(reading.items) > _MANY_WORDS:
+        return _from_long_text(reading.items)
+    if reading.alone in ("opt_out", "opt_in"):
+        return Intent(reading.alone, 0.99)
+    items = reading.items
+    if reading.alone:
+        items = [Item(reading.alone, "")] + [item for item in items if item.kind == "please"]
+    message = _Message(items, question, reading.misspelled)
+    return message.picked() or message.intent()
+
+
+def _from_long_text(items: list[Item]) -> Intent:
+    kinds = {item.kind for item in items}
+    if "human" in kinds:
+        return Intent("human", 0.6)
+    about = _CANCELS | _MOVES | {"confirm", "attend", "cant", "object", "late", "info", "opt_out"}
+    return Intent("ask", 0.5) if kinds & about else Intent("unknown", 0.5)
+
+
+class _Message:
+    """One short message, its negations applied, and the questions the rules put to it."""
+
+    def __init__(self, items: list[Item], question: str | None, misspelled: bool) -> None:
+        self.items = _with_negations(items)
+        self.kinds = {item.kind for item in self.items}
+        self.unknown = sum(item.kind == "unknown" for item in self.items)
+        self.question = question
+        self.asked = question == "confirm"
+        self.told = question in ("confirm", "reminder")
+        self.misspelled = misspelled
+
+    def has(self, *kinds: Kind) -> bool:
+        return not self.kinds.isdisjoint(kinds)
+
+    def sure(self, confidence: float) -> float:
+        context = {"confirm": 0.0, "reminder": 0.05}.get(self.question or "", 0.15)
+        return round(max(0.3, confidence - context - 0.05 * self.unknown - 0.1 * self.misspelled), 2)
+
+    def picked(self) -> Intent | None:
+        """The option whose number was sent, if there was a question and nothing else in the message disagrees."""
+        numbers = {item.word for item in self.items if item.kind == "number"}
+        if not self.asked or len(numbers) != 1:
+            return None
+        option = OPTIONS.get(numbers.pop())
+        if option is None or self.has("no", "or", "question", "quoted"):
+            return Intent("ask", 0.5)
+        rest = [
+            item
+            for i, item in enumerate(self.items)
+            if item.kind not in ("number", "option")
+            and not (item.word in ("la", "el", "es", "quiero") and self.has("option"))
+            and not (item.word == "la" and self.items[i + 1 : i + 2] and self.items[i + 1].kind == "number")
+        ]
+        kinds = {item.kind for item in rest}
+        if kinds <= _AROUND:
+            return Intent(option, 0.98)
+        if option == "reschedule" and kinds <= _AROUND | _MOVES | {"date", "propose", "want", "glue", "object"}:
+            return Intent(option, 0.9)
+        said = _Message(rest, self.question, self.misspelled).intent()
+        if said.name == option:
+            return Intent(option, 0.95)
+        return said if said.name in ("human", "late", "info", "opt_out") else Intent("ask", 0.5)
+
+    def intent(self) -> Intent:
+        for rule in (
+            self._stop_or_start, self._human, self._cancel, self._late, self._move, self._cannot_come, self._info,
+            self._undecided, self._wondering, self._denied, self._confirm,
+        ):  # fmt: skip
+            if found := rule():
+                return found
+        about = (
+            self.has("object", "objects", "book", "confirm_other", "move_other")
+            or self.told
+            and self.has("date", "number", "propose", "move_weak", "reason", "yes", "arrive")
+            and (self.asked or not self.has("yes"))
+        )
+        return Intent("ask", 0.4) if about else Intent("unknown", 0.6)
+
+    def _ask(self) -> Intent:
+        return Intent("ask", 0.7)
+
+    def _stop_or_start(self) -> Intent | None:
+        for name in ("opt_out", "opt_in"):
+            if name in self.kinds:
+                if self.kinds <= _STOPPING and not self.misspelled:
+                    return Intent(name, 0.95)
+                appointment = _CANCELS | _MOVES | {"confirm", "attend", "cant", "object"}
+                return Intent("ask" if self.kinds & appointment else "unknown", 0.5)
+        return None
+
+    def _human(self) -> Intent | None:
+        return Intent("human", self.sure(0.95)) if "human" in self.kinds else None
+
+    def _cancel(self) -> Intent | None:
+        if not self.kinds & _CANCELS and not self.has("drop"):
+            return None
+        if self._clearly_cancels():
+            return Intent("cancel", self.sure(0.95 if "object" in self.kinds or self.asked else 0.9))
+        if not self.kinds & _CANCELS and "object" not in self.kinds:
+            return None
+        costs = self.has("pay") or any(
+            item.word.startswith(("cuant", "how much", "quanto", "hasta c")) for item in self.items
+        )
+        return Intent("info", 0.6) if costs and self.has("info", "question") else self._ask()
+
+    def _clearly_cancels(self) -> bool:
+        kinds, words = self.kinds, {item.word for item in self.items}
+        polite = "please" in kinds
+        if not self.has("cancel", "cancel_polite", "drop") or self.misspelled:
+            return False
+        if "cancel" not in kinds:
+            if "drop" in kinds and "object" not in kinds:
+                return False
+            if "cancel_polite" in kinds and (not polite or "ya" in words):
+                return False
+        if "could" in kinds and not polite:
+            return False
+        if "date" in kinds and "object" not in kinds and not self.has("cant", "reason"):
+            return False
+        explained = False
+        for i, (kind, word) in enumerate(self.items):
+            before = self.items[i - 1] if i else None
+            after = self.items[i + 1] if i + 1 < len(self.items) else None
+            if kind == "because":
+                explained = True
+            elif kind == "unknown":
+                if not explained and not self._is_a_name(i):
+                    return False
+            elif kind == "question":
+                if not ("could" in kinds and polite):
+                    return False
+            elif kind == "no":
+                if not explained and not self._answers_no(i):
+                    return False
+            elif kind not in _CANCELLING or (
+                kind == "propose" and word not in ("mejor", "prefiero", "melhor", "prefiro")
+            ):
+                return False
+            elif word in ("si", "se") and not explained and after and not _closes_yes(after):
+                return False
+            elif kind == "title" and after and after.kind in _CANCELS:
+                return False
+            elif (
+                word in ("cancelo", "anulo", "canselo")
+                and before
+                and before.word in ("me", "ya", "se", "les", "le", "si")
+            ):
+                return False
+        return True
+
+    def _answers_no(self, i: int) -> bool:
+        """A "no" that answers us and is followed by what is wanted instead: "no, mejor cancela"."""
+        following = [item for item in self.items[i + 1 :] if item.kind not in ("polite", "comma", "stop")]
+        if i or not following:
+            return False
+        first = self.items[1]
+        return following[0].word in ("mejor", "prefiero") or (
+            first.kind in _BOUNDARIES and following[0].word in ("cancela", "cancelala", "cancelalo", "cancelame")
+        )
+
+    def _is_a_name(self, i: int) -> bool:
+        """Whether an unknown word stands where a name does: hello Ana, I am Ana Luz, with Ana, my appointment of nails."""
+        words = self.items[max(0, i - 4) : i]
+        while words and words[-1].kind in ("unknown", "title") or words and words[-1].word in ("la", "el", "de"):
+            words.pop()
+        if len(self.items[i].word) < 3 or not words or i - len(words) > 4:
+            return False
+        greeting = words[-1].kind == "polite" and words[-1].word in ("hola", "hi", "hello", "hey", "oi", "buenas")
+        return greeting or words[-1].kind in ("name_next", "with")
+
+    def _late(self) -> Intent | None:
+        late = "late" in self.kinds or self.has("minutes") and (self.has("arrive") or self.told and not self.unknown)
+        if not late:
+            return None
+        if self.kinds & _MOVES or self.has("cant", "no", "hedge"):
+            return self._ask()
+        return Intent("late", self.sure(0.95))
+
+    def _moves(self) -> bool:
+        if "move" in self.kinds:
+            return True
+        if "another" in self.kinds:
+            return not self.has("pay", "later") and self.unknown <= 4
+        if "move_weak" not in self.kinds:
+            return False
+        if self.has("object", "date", "propose") or not self.unknown and self.asked:
+            return True
+        return any(item.kind == "move_weak" and item.word.endswith(("la", "lo", " it")) for item in self.items)
+
+    def _move(self) -> Intent | None:
+        if self._moves():
+            if (
+                self.has("or", "hedge", "quoted", "if", "late", "not_move")
+                or self.has("confirm")
+                and not self.has("but")
+            ):
+                return self._ask()
+            if self.has("attend") and not self.has("but", "cant") or self.has("pay"):
+                return self._ask()
+            return Intent("reschedule", self.sure(0.95))
+        return self._ask() if "not_move" in self.kinds and not self.has("confirm", "attend") else None
+
+    def _cannot_come(self) -> Intent | None:
+        if "cant" not in self.kinds:
+            return None
+        at = next(i for i, item in enumerate(self.items) if item.kind == "cant")
+        later = {item.kind for item in self.items[at + 1 :]}
+        clause_ended = any(item.kind in _BOUNDARIES for item in self.items[at + 1 : -1])
+        offers = self.has("propose") or "yes" in later or "hedge" in later or clause_ended and "question" in later
+        if offers and "date" in later and not self.has("or", "if", "quoted"):
+            return Intent("reschedule", self.sure(0.75))
+        return self._ask()
+
+    def _info(self) -> Intent | None:
+        if "info" not in self.kinds:
+            return None
+        if self.has("confirm", "attend") or self.asked and self.has("yes"):
+            return self._ask()
+        return Intent("info", self.sure(0.95))
+
+    def _undecided(self) -> Intent | None:
+        if not self.has("hedge", "later", "but", "or", "if", "quoted", "confirm_other"):
+            return None
+        if self.has("but") and self.has("yes", "confirm", "attend") and self.has("date", "propose"):
+            return Intent("reschedule", self.sure(0.65))
+        if self.has("later") and self.has("propose"):
+            return Intent("reschedule", self.sure(0.65))
+        if self.told or self.has("object", "confirm", "confirm_other", "attend"):
+            return self._ask()
+        return Intent("unknown", 0.6)
+
+    def _wondering(self) -> Intent | None:
+        asking = self.has("question", "may", "could")
+        if self.has("propose") and self.has("date") and not self.has("confirm", "attend", "no"):
+            return Intent("reschedule", self.sure(0.8)) if self.told else self._ask()
+        if not asking:
+            return None
+        if self.has("confirm", "attend", "not_cancel", "not_confirm") or self.asked and self.has("yes", "no"):
+            return self._ask()
+        if self.has("object") or self.told and self.has("date"):
+            return Intent("info", self.sure(0.6))
+        return Intent("unknown", 0.5)
+
+    def _denied(self) -> Intent | None:
+        if self.has("who"):
+            return self._ask() if self.has("object") else Intent("unknown", 0.7)
+        if not self.has("no", "not_confirm", "not_move", "not_cancel"):
+            return None
+        agrees = self.has("confirm", "attend") or self.asked and self.has("yes")
+        if self.has("not_cancel", "not_move") and agrees and not self.has("no", "not_confirm") and self.unknown < 3:
+            return Intent("confirm", self.sure(0.8))
+        if self.told or self.has("object", "confirm", "attend", "not_confirm", "not_cancel"):
+            return self._ask()
+        return Intent("unknown", 0.6)
+
+    def _confirm(self) -> Intent | None:
+        if self.has("confirm", "attend"):
+            sure = self.unknown <= (5 if "confirm" in self.kinds else 3)
+            if not sure or self._promises_later() or self._supposes() or self.has("book", "move_other", "who"):
+                return self._ask()
+            return Intent("confirm", self.sure(0.95))
+        if "yes" not in self.kinds or not self.asked:
+            return None
+        if self.kinds <= _AGREEING and self.unknown <= 1 and not self._supposes():
+            return Intent("confirm", self.sure(0.9))
+        return self._ask()
+
+    def _promises_later(self) -> bool:
+        """ "Mañana confirmo" puts it off, "confirmo mañana" may; "confirmo mi cita de mañana" does not."""
+        for i, (kind, word) in enumerate(self.items):
+            if kind == "confirm" and word in ("confirmo", "confirmamos", "confirmar"):
+                before = [item for item in self.items[:i] if item.word not in ("te", "le", "les", "lo", "la", "yo")]
+                if before and before[-1].kind == "date":
+                    return True
+        return False
+
+    def _supposes(self) -> bool:
+        """A "si" that goes on with an unknown word is "if" as likely as "yes"."""
+        for i, item in enumerate(self.items):
+            if item.word in ("si", "se"):
+                for j in range(i + 1, len(self.items)):
+                    if self.items[j].kind in _BOUNDARIES | {"confirm", "attend"}:
+                        break
+                    if self.items[j].kind == "unknown" and j + 1 < len(self.items):
+                        return self.items[j + 1].kind not in _BOUNDARIES
+        return False
+
+
+def _closes_yes(after: Item) -> bool:
+    if after.kind == "cancel":
+        return not after.word.endswith("o")
+    return after.kind in _AROUND or after.kind in ("yes", "propose")
+
+
+def _with_negations(items: list[Item]) -> list[Item]:
+    """Puts on each verb the "no" or "I cannot" that reaches it; what is left of those stands for itself."""
+    result = list(items)
+    for i, (kind, word) in enumerate(items):
+        if kind not in ("no", "cant", "cant_open"):
+            continue
+        reached = False
+        for j in range(i + 1, len(items)):
+            other = items[j]
+            if other.kind in _BOUNDARIES or other.kind in ("but", "because"):
+                break
+            between = items[i + 1 : j]
+            if other.kind in _CANCELS or other.kind == "drop":
+                if _reaches_cancel(items[i], between, other):
+                    result[j], reached = Item("not_cancel", other.word), True
+            elif kind == "cant" or any(item.kind in ("unknown", "date", "propose") for item in between):
+                continue
+            elif other.kind in _MOVES:
+                result[j], reached = Item("not_move", other.word), True
+            elif other.kind == "confirm":
+                result[j], reached = Item("not_confirm", other.word), True
+            elif other.kind == "attend" and kind == "no":
+                result[j], reached = Item("cant", other.word), True
+            elif other.kind in ("human", "late", "opt_out", "opt_in"):
+                result[j], reached = Item("not_other", other.word), True
+        if kind == "cant_open":
+            result[i] = Item("glue" if reached else "cant", word)
+        elif reached and kind == "no":
+            result[i] = Item("glue", word)
+    return result
+
+
+def _reaches_cancel(negation: Item, between: list[Item], verb: Item) -> bool:
+    if negation.kind == "no" and not (between and between[0].word in ("mejor", "prefiero")):
+        return True
+    please = any(item.kind == "please" for item in between)
+    linked = any(item.word in _LINKS for item in between)
+    bidden = not verb.word.endswith(("r", "o", "rla", "rlo", "rme"))
+    if negation.kind == "cant":
+        return not (bidden or please or (linked and any(item.kind == "want" for item in between)))
+    return negation.word == "ya no" or not (bidden and (please or linked))

@@ -1,0 +1,236 @@
+"""Turns what a client typed into a row of words of known kinds, for `intents` to judge.
+
+Everything that people vary without meaning anything by it goes away here: capitals, accents, skin tones, stretched
+letters, one slip of the finger in a long word, text quoted from an earlier message.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from citaplanner_core.replies.vocabulary import NOT_TYPOS, PHRASES, WHOLE, Kind
+
+LONGEST_TEXT = 600
+"""Characters that are looked at; a text that has more is `Reading.long`."""
+
+_INVISIBLE = re.compile(
+    "[\u0300-\u036f\u20e3\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\u2640\u2642"
+    "\U0001f3fb-\U0001f3ff\U000e0000-\U000e007f]"
+)
+_APOSTROPHE = re.compile(r"(?<=[^\W\d_])['’‘`´ʼ](?=[^\W\d_])")
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|~[^~]*~|(?<!\w)['‘][^'’]*['’](?!\w)")
+_QUOTES = "\"“”«»'‘’"
+_REPLY_HEAD = re.compile(r"(?:escribio|wrote|escreveu):$|^-{2,} *(?:original|mensaje original|mensagem original)")
+_TOKEN = re.compile(
+    r"(?P<time>\d{1,2}(?:[:.h]\d\d)?[ ]?(?:[ap][.]?[ ]?m\b[.]?|hrs?\b)|\d{1,2}[:h]\d\d\b)"
+    r"|(?P<day>\d{1,4}[/-]\d{1,2}(?:[/-]\d{1,4})?)"
+    r"|(?P<number>\d+)"
+    r"|(?P<word>[^\W\d_]+)"
+    r"|(?P<question>[?¿❓❔⁉]+)"
+    r"|(?P<stop>[.!¡;:\n\r]+)"
+    r"|(?P<comma>,+)"
+    r"|(?P<mark>\S)"
+)
+_STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
+_DOUBLED = re.compile(r"([^\W\d_])\1+")
+_LAUGHTER = re.compile(r"(?:j[aeio]){2,}j?|(?:h[aeio]){2,}h?|k{3,}|(?:rs){2,}|lo+l")
+_NEUTRAL_MARKS = frozenset("()[]{}-–—*_•·#→►▶")
+_NUMBER_WORDS = {
+    "uno": "1", "one": "1", "dos": "2", "two": "2", "dois": "2", "tres": "3", "three": "3", "cuatro": "4",
+    "four": "4", "quatro": "4",
+}  # fmt: skip
+_CLOCK_WORDS = frozenset(("las", "at", "as"))
+_DAY_WORDS = frozenset(("el", "al", "del", "dia", "dias", "day", "on"))
+_HOURS = frozenset(("hora", "horas", "hour", "hours"))
+_AROUND: frozenset[Kind] = frozenset(("polite", "please", "decor", "title", "comma", "stop"))
+
+
+class Item(NamedTuple):
+    kind: Kind
+    word: str
+
+
+class Reading(NamedTuple):
+    """`items` in the order of the text; `alone` is the kind of what fills the whole message, if it is such a word."""
+
+    items: list[Item]
+    alone: Kind | None
+    misspelled: bool
+    long: bool
+
+
+def read(text: str, language: str) -> Reading:
+    """Reads a message. `language` (two letters or empty) decides only between words that look alike."""
+    text = text.strip()
+    tokens = list(_tokens(_outside_quotes(_own_lines(_plain(text[:LONGEST_TEXT])))))
+    items = _match_phrases(tokens, language)
+    _settle_numbers(items)
+    return Reading(items, _alone(items, language), any(t.misspelled for t in tokens), len(text) > LONGEST_TEXT)
+
+
+class _Token(NamedTuple):
+    kind: Kind | None
+    word: str
+    misspelled: bool = False
+
+
+def _plain(text: str) -> str:
+    text = _APOSTROPHE.sub("", text)
+    if text.isascii():
+        return text.lower()
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKD", text).casefold())
+
+
+def _own_lines(text: str) -> str:
+    if ">" not in text and ":" not in text and "--" not in text:
+        return text
+    own = []
+    for line in text.splitlines():
+        line = line.strip()
+        if _REPLY_HEAD.search(line):
+            break
+        if not line.startswith(">"):
+            own.append(line)
+    return "\n".join(own)
+
+
+def _outside_quotes(text: str) -> str:
+    """A single quoted word is meant as said (``"3"``); anything longer is somebody else's."""
+    if _QUOTED.fullmatch(text) and not text.startswith("~") and not any(map(str.isspace, text)):
+        return text.strip(_QUOTES)
+    return _QUOTED.sub(' " ', text)
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    for match in _TOKEN.finditer(text):
+        word = match.group()
+        match match.lastgroup:
+            case "word":
+                yield _spelled(word)
+            case "time" | "day":
+                yield _Token("date", word)
+            case "number":
+                yield _Token("number", word)
+            case "comma":
+                yield _Token("comma", word)
+            case "stop":
+                yield _Token("stop", word)
+            case "question":
+                yield _Token("question", word)
+            case _ if word in PHRASES:
+                yield _Token(PHRASES[word], word)
+            case _ if word in _QUOTES or word == "~":
+                yield _Token("quoted", word)
+            case _ if word not in _NEUTRAL_MARKS:
+                yield _Token("unknown" if word.isascii() else "decor", word)
+
+
+def _spelled(word: str) -> _Token:
+    if word in _WORDS:
+        return _Token(None, word)
+    for shorter in (_STRETCHED.sub(r"\1\1", word), _STRETCHED.sub(r"\1", word), _DOUBLED.sub(r"\1", word)):
+        if shorter in _WORDS:
+            return _Token(None, shorter)
+    if "cancel" in word:
+        return _Token("cancel_other", word)
+    if _LAUGHTER.fullmatch(word):
+        return _Token("laugh", word)
+    meant = _meant(word)
+    if meant is None:
+        return _Token(None, word)
+    return _Token("cancel_other" if meant in _CANCEL_WORDS else None, meant, misspelled=True)
+
+
+def _meant(word: str) -> str | None:
+    """The known word one slip (a letter lost, added, changed, or two swapped) away, if there is one."""
+    if not 5 <= len(word) <= 20 or word in NOT_TYPOS:
+        return None
+    for variant in (word, *_one_less(word)):
+        if variant in _SLIPS:
+            return _SLIPS[variant]
+    return None
+
+
+def _one_less(word: str) -> Iterator[str]:
+    return (word[:i] + word[i + 1 :] for i in range(len(word)))
+
+
+def _match_phrases(tokens: list[_Token], language: str) -> list[Item]:
+    items: list[Item] = []
+    start = 0
+    while start < len(tokens):
+        kind, word, _ = tokens[start]
+        if kind is not None:
+            items.append(Item(kind, word))
+            start += 1
+            continue
+        phrase, size = word, 1
+        found = PHRASES.get(word)
+        for end in range(start + 1, min(start + _LONGEST.get(word, 1), len(tokens))):
+            if tokens[end].kind is not None:
+                break
+            phrase = f"{phrase} {tokens[end].word}"
+            longer = PHRASES.get(phrase)
+            if longer is not None:
+                found, size = longer, end - start + 1
+        if size > 1:
+            word = " ".join(token.word for token in tokens[start : start + size])
+        items.append(_item(found, word, tokens[start + size : start + size + 1], language))
+        start += size
+    return items
+
+
+def _item(kind: Kind | None, word: str, following: list[_Token], language: str) -> Item:
+    if word == "o":
+        return Item("glue" if language == "pt" else "or", word)
+    if word == "no" and language == "pt" and following and PHRASES.get(following[0].word) == "date":
+        return Item("glue", word)
+    if word in _NUMBER_WORDS:
+        return Item("number", _NUMBER_WORDS[word])
+    return Item(kind or "unknown", word)
+
+
+def _settle_numbers(items: list[Item]) -> None:
+    """Tells the hours, days and minutes from the numbers that may answer a question."""
+    for i, (kind, word) in enumerate(items):
+        if kind != "number":
+            continue
+        before = items[i - 1] if i else Item("stop", "")
+        after = items[i + 1] if i + 1 < len(items) else Item("stop", "")
+        last_before = before.word.rpartition(" ")[2]
+        to_one_oclock = last_before == "la" and i > 1 and items[i - 2].word == "a"
+        month_follows = after.word == "de" and i + 2 < len(items) and items[i + 2].kind == "date"
+        if last_before in _CLOCK_WORDS or last_before in _DAY_WORDS or to_one_oclock or month_follows:
+            items[i] = Item("date", word)
+        elif after.kind == "minutes" or after.word in _HOURS:
+            items[i] = Item("minutes", word)
+        elif before.kind == "date" or after.kind == "date":
+            items[i] = Item("date", word)
+
+
+def _alone(items: list[Item], language: str) -> Kind | None:
+    words = [item.word for item in items if item.kind not in _AROUND]
+    if len(words) > 4:
+        return None
+    if language == "en" and words == ["ya"]:
+        return "yes"
+    return WHOLE.get(" ".join(words)) or WHOLE.get(words[0] if len(set(words)) == 1 else "")
+
+
+_WORDS = frozenset(word for phrase in (*PHRASES, *WHOLE) for word in phrase.split())
+_CANCEL_WORDS = frozenset(
+    phrase for phrase, kind in PHRASES.items() if kind in ("cancel", "cancel_polite", "cancel_other")
+)
+_LONGEST: dict[str, int] = {}
+for _phrase in PHRASES:
+    _first, *_rest = _phrase.split()
+    _LONGEST[_first] = max(_LONGEST.get(_first, 1), 1 + len(_rest))
+# Every long word with one letter missing, and itself. A slip towards cancelling wins: it is only ever asked back.
+_SLIPS: dict[str, str] = {}
+for _word in (
+    *sorted(w for w in _CANCEL_WORDS if len(w) >= 5 and " " not in w),
+    *sorted(w for w in _WORDS if len(w) >= 7),
+):
+    for _variant in (_word, *_one_less(_word)):
+        _SLIPS.setdefault(_variant, _word)

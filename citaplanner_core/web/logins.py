@@ -1,0 +1,88 @@
+"""Who may use the API and the pages: API tokens and logins of a tenant's staff."""
+
+from datetime import datetime
+from typing import Any
+
+from argon2 import PasswordHasher
+from sqlalchemy import Index, UniqueConstraint, delete, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from citaplanner_core.crypto import hash_token, new_token
+from citaplanner_core.database import Base, TenantScoped, system_work, utcnow
+
+TOKEN_PREFIX = "cp_"  # noqa: S105  # not a secret: it tells people what a token is
+ROLES = ("owner", "staff")
+_hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
+"""OWASP's smallest argon2id setting: 20 ms here, against 100 ms of the library's default."""
+
+
+class LoginError(Exception):
+    """A login cannot be made; the text names the field and the cure."""
+
+
+class ApiToken(TenantScoped, Base):
+    """A token of the REST API. It fixes the tenant; only its hash is stored."""
+
+    __tablename__ = "api_token"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (Index(None, "token_hash", unique=True),)
+
+    name: Mapped[str]
+    token_hash: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    revoked_at: Mapped[datetime | None]
+
+
+class Login(TenantScoped, Base):
+    """A member of a tenant's staff who signs in with e-mail and password."""
+
+    __tablename__ = "login"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("tenant_id", "email"),)
+
+    email: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    password_hash: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+def create_token(session: Session, name: str) -> str:
+    """Make an API token for the session's tenant and return it; it cannot be shown again."""
+    token, token_hash = new_token(TOKEN_PREFIX)
+    session.add(ApiToken(name=name, token_hash=token_hash))
+    return token
+
+
+def tenant_of_token(token: str) -> int | None:
+    """Return the tenant that a token belongs to, None for an unknown or revoked one."""
+    with system_work("an API token names its tenant") as session:
+        return session.scalar(
+            select(ApiToken.tenant_id).where(ApiToken.token_hash == hash_token(token), ApiToken.revoked_at.is_(None))
+        )
+
+
+def create_login(session: Session, *, email: str, name: str, password: str, role: str = "owner") -> Login:
+    """Make a login in the session's tenant; raise `LoginError` for a bad e-mail, role, short password or a double."""
+    email = email.strip().lower()
+    if "@" not in email.strip("@"):
+        raise LoginError("email: write it like ana@example.com")
+    if role not in ROLES:
+        raise LoginError(f"role: must be one of {', '.join(ROLES)}")
+    if len(password) < 10:
+        raise LoginError("password: needs at least 10 characters")
+    if session.scalar(select(Login.id).where(Login.email == email)):
+        raise LoginError(f"email: {email} has a login already")
+    login = Login(email=email, name=name, role=role, password_hash=_hasher.hash(password))
+    session.add(login)
+    session.flush()
+    return login
+
+
+def remove_login(session: Session, email: str) -> None:
+    """Take a login of the session's tenant away, if there is one."""
+    session.execute(delete(Login).where(Login.email == email.strip().lower()))

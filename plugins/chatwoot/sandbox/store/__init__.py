@@ -1,0 +1,1 @@
+"""What the stand-in remembers: records, the state that holds them, the start-up content."""

@@ -1,0 +1,130 @@
+"""Databases, apps and tenants for every test."""
+
+import functools
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from citaplanner_core.app import create_app
+from citaplanner_core.database import db
+from citaplanner_core.hooks import lifecycle
+from citaplanner_core.testing.factories import make_tenant
+from tests.services import postgresql
+
+TEST_KEY = "a-key-for-tests-only-0123456789"
+ENGINES = ["sqlite", *(["postgresql"] if postgresql().address else [])]
+PLUGINS = ("chatwoot", "email")
+
+
+def pytest_configure() -> None:
+    """No setting of the person running the tests may reach them."""
+    for name in [name for name in os.environ if name.startswith(("CITAPLANNER_", "CHATWOOT_", "SMTP_"))]:
+        if not name.startswith("CITAPLANNER_TEST_"):
+            del os.environ[name]
+    for name in ("HOST", "PORT"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Give, per engine, a migrated database that tests copy: a SQLite file, or the name of a PostgreSQL template."""
+
+    @functools.cache
+    def make(engine: str) -> str:
+        folder = tmp_path_factory.mktemp(f"migrated-{engine}")
+        name = f"citaplanner_template_{uuid.uuid4().hex[:12]}"
+        url = f"sqlite:///{folder / 'template.db'}" if engine == "sqlite" else _create_database(name)
+        app = create_app(_settings(url, folder))
+        with app.app_context():
+            lifecycle.migrate_all(PLUGINS)
+            db.engine.dispose()
+        return str(folder / "template.db") if engine == "sqlite" else name
+
+    return make
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """`sqlite`, and `postgresql` where a server is there."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def database_url(engine: str, tmp_path: Path) -> Iterator[str]:
+    """An empty database."""
+    if engine == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+        return
+    name = f"citaplanner_test_{uuid.uuid4().hex[:12]}"
+    yield _create_database(name)
+    _drop_database(name)
+
+
+@pytest.fixture
+def migrated_url(engine: str, migrated: Callable[[str], str], tmp_path: Path) -> Iterator[str]:
+    """A database with the tables of the core and of our plugins."""
+    template = migrated(engine)
+    if engine == "sqlite":
+        shutil.copy(template, tmp_path / "test.db")
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+        return
+    name = f"citaplanner_test_{uuid.uuid4().hex[:12]}"
+    yield _create_database(name, template)
+    _drop_database(name)
+
+
+def _admin(statement: str) -> None:
+    server = postgresql().address
+    assert server is not None
+    admin = create_engine(make_url(server), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(statement))
+    admin.dispose()
+
+
+def _create_database(name: str, template: str = "template1") -> str:
+    _admin(f"CREATE DATABASE {name} TEMPLATE {template}")
+    server = postgresql().address
+    assert server is not None
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def _drop_database(name: str) -> None:
+    _admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _settings(url: str, folder: Path) -> dict[str, object]:
+    return {
+        "database_url": url,
+        "plugins": PLUGINS,
+        "secret_key": TEST_KEY,
+        "instance_path": folder / "instance",
+        "allowed_private_hosts": ("127.0.0.1", "localhost"),
+        "public_url": "https://citas.example",
+    }
+
+
+@pytest.fixture
+def app(migrated_url: str, tmp_path: Path) -> Iterator[Flask]:
+    """An app with all tables and our plugins; its context is open."""
+    made = create_app(_settings(migrated_url, tmp_path))
+    with made.app_context():
+        try:
+            yield made
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture
+def tenant(app: Flask) -> int:
+    """The id of a tenant with one branch."""
+    return make_tenant("clinic")
