@@ -46,7 +46,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 _BARE = re.compile(r"\+?[0-9]{7,15}")
 _DECIMAL = re.compile(r"(\+?\d+)[.,]0+")
-_CHAT_ID = re.compile(r"(\+?\d{5,15})(?:[._]\d{1,3})?(?::\d{1,5})?@(?:s\.whatsapp\.net|c\.us|hosted)", re.IGNORECASE)
+_CHAT_ID = re.compile(r"(\+?\d{5,15})(?:[._]\d{1,3})?(?::\d{1,5})?@(?i:s\.whatsapp\.net|c\.us|hosted)")
 _DEVICE_SUFFIX = re.compile(r"(\+?\d{7,15}):\d{1,5}")
 _BUSINESS_SCOPED_ID = re.compile(r"(?:whatsapp:)?[A-Z]{2}\.(?:ENT\.)?[A-Z0-9]+", re.IGNORECASE)
 _URI_PARAMETERS = re.compile(r";(?:isub|phone-context)=[^;]*", re.IGNORECASE)
@@ -258,11 +258,9 @@ def _read(written: _Written, region: str | None) -> _Reading | None:
 
 def _international(digits: str) -> _Reading | None:
     number = _parse("+" + digits) if len(digits) >= _SHORTEST_INTERNATIONAL else None
-    if number is None:
-        return None
-    if phonenumbers.is_valid_number(number):
+    if number and phonenumbers.is_valid_number(number):
         return _Reading(number, _certainty(number))
-    return _repaired(number)
+    return _repaired(number) if number else None
 
 
 def _national(digits: str, region: str) -> _Reading | None:
@@ -275,8 +273,10 @@ def _national(digits: str, region: str) -> _Reading | None:
     own_code = str(phonenumbers.country_code_for_region(region))
     own = _international(digits) if digits.startswith(own_code) else None
     number = _parse(digits, region)
-    # 49 151… is valid in Germany as a long landline without its 0, and a mobile with its country code.
-    if number and phonenumbers.is_valid_number(number) and not (own and _only_first_is_mobile(own.number, number)):
+    if number and phonenumbers.is_valid_number(number):
+        # 49 151… in Germany: a mobile with its country code, though valid as a long landline without its 0.
+        if own and phonenumbers.number_type(own.number) == _MOBILE != phonenumbers.number_type(number):
+            return own
         return _Reading(number, "low" if _reads_as_nanp(digits, number) else _certainty(number))
     if own:
         return own
@@ -285,10 +285,6 @@ def _national(digits: str, region: str) -> _Reading | None:
     if len(digits) >= _SHORTEST_WITHOUT_PLUS and (reading := _international(digits)):
         return reading if reading.confidence == "low" else reading._replace(confidence="medium")
     return None
-
-
-def _only_first_is_mobile(one: phonenumbers.PhoneNumber, other: phonenumbers.PhoneNumber) -> bool:
-    return phonenumbers.number_type(one) == _MOBILE != phonenumbers.number_type(other)
 
 
 def _reads_as_nanp(digits: str, number: phonenumbers.PhoneNumber) -> bool:

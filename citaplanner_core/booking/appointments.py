@@ -191,11 +191,12 @@ def reschedule(
         branch_id=branch_id,
         moving=appointment,
     )
+    lapses = _moved_by_the_other_side(appointment, _confirmation(session), by)
     old_start = appointment.start
     for column, value in schedule.items():
         setattr(appointment, column, value)
     appointment.schedule_version += 1
-    if _moved_by_the_other_side(appointment, _confirmation(session), by):
+    if lapses:
         appointment.status = PENDING
     appointment.answer, appointment.answered_at, appointment.answer_words = "none", None, None
     _record(session, appointment, "rescheduled", by=by, reason=reason, old_start=old_start)

@@ -21,6 +21,7 @@ from citaplanner_core.notifications.variables import KNOWN_NAMES, SPANISH_NAMES
 
 MAX_SOURCE = 10_000
 MAX_MARKS = 200
+"""How many `{{` and `{%` a text may hold: each that is never closed costs the parser another look at the rest."""
 MAX_VALUE = 4_000
 SURE = 0.8
 """How alike (by difflib's ratio) a word in braces must be to a known name to be a slip of the pen, not free text."""
@@ -102,8 +103,8 @@ def render(
 ) -> Rendered:
     """Return the message for a text key (see `find_text`) in a family and a language.
 
-    A variable with an empty value is false in a condition and prints nothing. `variables` may hold names of the
-    caller's own besides the known ones. Their values are data: never read as Liquid, cut after 4,000 characters.
+    A variable with an empty or blank value is false in a condition and prints nothing. `variables` may hold names of
+    the caller's own besides the known ones. Values are data: never read as Liquid, cut after 4,000 characters.
 
     With `message`, those words are sent instead of the text: in them `{{clientName}}` and `{cliente}` are replaced,
     and all other braces stay as typed, except that a slip of the pen in a known name is an error.
@@ -216,9 +217,9 @@ def _fill(message: str, values: Mapping[str, str | None]) -> str:
 
 
 def _clean(value: object) -> str | None:
-    if value is None or value == "":
+    text = "" if value is None else _CONTROL.sub("", str(value).replace("\r\n", "\n"))
+    if not text.strip():
         return None
-    text = _CONTROL.sub("", str(value).replace("\r\n", "\n"))
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…"
 
 

@@ -92,7 +92,9 @@ class _Message:
         if not self.asked or len(numbers) != 1:
             return None
         option = OPTIONS.get(numbers.pop())
-        if option is None or self.has("no", "or", "question", "quoted"):
+        if option is None:
+            return None
+        if self.has("no", "or", "question", "quoted"):
             return Intent("ask", 0.5)
         rest = [
             item
@@ -120,9 +122,8 @@ class _Message:
                 return found
         about = (
             self.has("object", "objects", "book", "confirm_other", "move_other")
-            or self.told
-            and self.has("date", "number", "propose", "move_weak", "reason", "yes", "arrive")
-            and (self.asked or not self.has("yes"))
+            or (self.told and self.has("date", "propose", "move_weak", "reason", "arrive"))
+            or (self.asked and self.has("number", "yes"))
         )
         return Intent("ask", 0.4) if about else Intent("unknown", 0.6)
 
@@ -239,13 +240,10 @@ class _Message:
 
     def _move(self) -> Intent | None:
         if self._moves():
-            if (
-                self.has("or", "hedge", "quoted", "if", "late", "not_move")
-                or self.has("confirm")
-                and not self.has("but")
-            ):
+            doubts = any(item.kind == "hedge" and not item.word.startswith("si ") for item in self.items)
+            if doubts or self.has("or", "quoted", "if", "late", "not_move", "pay"):
                 return self._ask()
-            if self.has("attend") and not self.has("but", "cant") or self.has("pay"):
+            if self.has("confirm", "attend") and not self.has("but", "cant"):
                 return self._ask()
             return Intent("reschedule", self.sure(0.95))
         return self._ask() if "not_move" in self.kinds and not self.has("confirm", "attend") else None

@@ -33,7 +33,7 @@ _TOKEN = re.compile(
     r"|(?P<mark>\S)"
 )
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
-_DOUBLED = re.compile(r"([^\W\d_])\1+")
+_DOUBLED_END = re.compile(r"([^\W\d_])\1+$")
 _LAUGHTER = re.compile(r"(?:j[aeio]){2,}j?|(?:h[aeio]){2,}h?|k{3,}|(?:rs){2,}|lo+l")
 _NEUTRAL_MARKS = frozenset("()[]{}-–—*_•·#→►▶")
 _NUMBER_WORDS = {
@@ -42,6 +42,7 @@ _NUMBER_WORDS = {
 }  # fmt: skip
 _CLOCK_WORDS = frozenset(("las", "at", "as"))
 _DAY_WORDS = frozenset(("el", "al", "del", "dia", "dias", "day", "on"))
+_IN_MINUTES = frozenset(("en", "in", "em"))
 _HOURS = frozenset(("hora", "horas", "hour", "hours"))
 _AROUND: frozenset[Kind] = frozenset(("polite", "please", "decor", "title", "comma", "stop"))
 
@@ -129,7 +130,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 def _spelled(word: str) -> _Token:
     if word in _WORDS:
         return _Token(None, word)
-    for shorter in (_STRETCHED.sub(r"\1\1", word), _STRETCHED.sub(r"\1", word), _DOUBLED.sub(r"\1", word)):
+    for shorter in (_STRETCHED.sub(r"\1\1", word), _STRETCHED.sub(r"\1", word), _DOUBLED_END.sub(r"\1", word)):
         if shorter in _WORDS:
             return _Token(None, shorter)
     if "cancel" in word:
@@ -203,7 +204,7 @@ def _settle_numbers(items: list[Item]) -> None:
         month_follows = after.word == "de" and i + 2 < len(items) and items[i + 2].kind == "date"
         if last_before in _CLOCK_WORDS or last_before in _DAY_WORDS or to_one_oclock or month_follows:
             items[i] = Item("date", word)
-        elif after.kind == "minutes" or after.word in _HOURS:
+        elif after.kind == "minutes" or after.word in _HOURS or last_before in _IN_MINUTES:
             items[i] = Item("minutes", word)
         elif before.kind == "date" or after.kind == "date":
             items[i] = Item("date", word)

@@ -197,7 +197,7 @@ VOCABULARY: dict[Kind, str] = {
         (dia|hora|horario|fecha) (diferente|distinto|distinta), (una |un |)(diferente|distinto|distinta) (hora|fecha|dia|horario),
         (una|media|dos) hora(s|) (antes|despues|mas tarde|mas temprano), un dia (antes|despues),
         (a |an |)(another|different|other) (day|time|date|slot|hour), some other (day|time), (a |)later (time|date|day|slot),
-        (an |)earlier (time|date|slot), earlier, later (in the|that|this) (day|week),
+        (an |)earlier (time|date|slot), earlier, later, later (in the|that|this) (day|week),
         outr(o|a) (dia|horario|data|hora|semana|momento), mais (tarde|cedo), mais pra frente
     """,
     "propose": """

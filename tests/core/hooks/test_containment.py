@@ -1,5 +1,8 @@
 """A plugin that misbehaves is named, and hurts neither the booking nor the others."""
 
+import pytest
+
+from tests.conftest import ENGINES
 from tests.core.hooks.toy import Deployment
 
 HOOKS = (
@@ -26,13 +29,17 @@ plugin = Plugin()
 """
 
 BOOK = """
+from datetime import timedelta
+from citaplanner_core.booking.appointments import book
+from citaplanner_core.database import utcnow
 from citaplanner_core.booking.models import Appointment, Client
 from sqlalchemy import select
 tenant = factories.make_tenant("clinic")
 for name in registry().manifests:
     lifecycle.enable(name, tenant)
 with work(tenant) as session:
-    factories.make_appointment(session)
+    client, service, who = (make(session).id for make in (factories.make_client, factories.make_service, factories.make_professional))
+    book(session, client_id=client, service_id=service, professional_id=who, branch_id=1, start=utcnow() + timedelta(days=3))
 with work(tenant, write=False) as session:
     print(session.scalars(select(Appointment.status)).all(), session.scalars(select(Client.notes)).all())
 """
@@ -82,21 +89,21 @@ def test_a_plugin_the_tenant_did_not_switch_on_is_not_called(on_sqlite: Deployme
     assert on_sqlite.python(off).splitlines()[0] == "['PENDING'] ['']"
 
 
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name == "postgresql"], indirect=True)
 def test_a_statement_that_waits_too_long_in_the_booking_is_ended(deployment: Deployment) -> None:
-    if not deployment.database_url.startswith("postgresql"):
-        deployment.database_url  # noqa: B018
-        return
-    slow = """
-from sqlalchemy import select, func
-from citaplanner_core.booking.models import Client
-from citaplanner_core.hooks.hookspecs import hookimpl
-class Plugin:
-    @hookimpl
-    def citaplanner_appointment_event(self, event, session):
-        session.scalar(select(func.pg_sleep(30), Client.id))
-plugin = Plugin()
-"""
-    deployment.add("slow", slow)
+    deployment.add(
+        "slow",
+        """
+        from sqlalchemy import func, select
+        from citaplanner_core.booking.models import Client
+        from citaplanner_core.hooks.hookspecs import hookimpl
+        class Plugin:
+            @hookimpl
+            def citaplanner_appointment_event(self, event, session):
+                session.scalar(select(func.pg_sleep(30), Client.id))
+        plugin = Plugin()
+        """,
+    )
     assert deployment.command("migrate").returncode == 0
     printed = deployment.python(BOOK + "\nprint(registry().troubles[('slow', 'appointment_event')].count)")
     assert printed.splitlines()[0].startswith("['PENDING']")

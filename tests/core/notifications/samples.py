@@ -1,7 +1,7 @@
-"""An appointment as it comes out of the database, without one."""
+"""An appointment as it comes out of the database, without one; and what the texts make of it."""
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
 
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -14,11 +14,30 @@ from citaplanner_core.booking.models import (
     Service,
     Tenant,
 )
+from citaplanner_core.hooks.types import TextFamily
+from citaplanner_core.notifications.catalogue import language, languages
+from citaplanner_core.notifications.templates import render
+from citaplanner_core.notifications.variables import appointment_variables
 
 START = datetime(2026, 11, 27, 16, 0, tzinfo=UTC)
 """Friday, 10:00 in Mexico City."""
 
 LINK = "https://citas.example/r/Abc123"
+SLOTS = "1) lunes 30 de noviembre, 9:00 a.m.\n2) martes 1 de diciembre, 1:00 p.m."
+
+FAMILIES = get_args(TextFamily)
+TEXTS = [
+    (code, key, family)
+    for code in languages()
+    for key, by_family in language(code).texts.items()
+    for family in by_family
+]
+MAY_BE_EMPTY = (
+    *("clientFirstName", "manageUrl", "bookingUrl", "panelUrl", "branchPhone", "branchAddress"),
+    "cancelReasonLine",
+    *("feedbackUrl", "paymentUrl", "unsubscribeUrl", "dueDate", "dueDateShort", "invoiceNumber"),
+    *("promotionValidUntil", "promotionValidUntilShort", "nextOpening", "replyText"),
+)
 
 
 def make_tenant() -> Tenant:
@@ -53,3 +72,38 @@ def make_appointment(
     for name, value in related.items():
         set_committed_value(appointment, name, value)
     return appointment
+
+
+def values(code: str = "es", **other: object) -> dict[str, object]:
+    """Everything a text may ask for."""
+    known = appointment_variables(
+        make_appointment(cancel_reason="la doctora está enferma"),
+        make_tenant(),
+        language_code=code,
+        now=START - timedelta(hours=1),
+        old_start=START - timedelta(hours=21),
+        manage_url=LINK,
+    )
+    urls = ("bookingUrl", "panelUrl", "feedbackUrl", "paymentUrl", "unsubscribeUrl")
+    dates = ("dueDate", "dueDateShort", "promotionValidUntil", "promotionValidUntilShort", "nextOpening")
+    return {
+        **known,
+        **dict.fromkeys(urls, "https://citas.example/x"),
+        **dict.fromkeys(dates, known["newDate"]),
+        "promotionMessage": "Limpieza con 20 % de descuento",
+        "amount": "$450.00",
+        "invoiceNumber": "A-12",
+        "slots": SLOTS,
+        "candidates": "1) Mateo, 10:00 a.m.\n2) Sofía, 11:00 a.m.",
+        "replyText": "sí, confirmo",
+        **other,
+    }
+
+
+def sample(code: str = "es", **other: object) -> dict[str, object]:
+    """What the core knows of an appointment today: no booking page yet, no reason."""
+    return values(code, bookingUrl="", panelUrl="", cancelReasonLine="", **other)
+
+
+def chat(key: str, code: str = "es", **other: object) -> str:
+    return render(key, family="chat", language=code, variables=sample(code, **other)).body
