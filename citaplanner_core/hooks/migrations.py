@@ -137,11 +137,7 @@ def run_migrations(context: Any) -> None:
             raw.execute("PRAGMA foreign_keys=OFF").close()
             connection.detach()
         with _one_at_a_time(connection):
-            tables = inspect(connection).get_table_names()
-            connection.rollback()
-            owners = set(discover()) | {
-                table.removeprefix(VERSION_TABLE + "_") for table in tables if table.startswith(VERSION_TABLE + "_")
-            }
+            owners = _owners(connection)
 
             def include_name(name: str | None, kind: str, _parents: Any) -> bool:
                 return kind != "table" or _belongs(name or "", owner, owners)
@@ -176,6 +172,14 @@ def _frozen(kind: str, item: Any, _context: Any) -> str | bool:
     if kind == "type" and isinstance(item, TypeDecorator):
         return "sa.DateTime(timezone=True)" if isinstance(item.impl, DateTime) else "sa.Text()"
     return False
+
+
+def _owners(connection: Connection) -> set[str]:
+    """Return every plugin that may own tables here: those offered, and those that left a version table."""
+    tables = inspect(connection).get_table_names()
+    connection.rollback()
+    prefix = VERSION_TABLE + "_"
+    return set(discover()) | {table.removeprefix(prefix) for table in tables if table.startswith(prefix)}
 
 
 def _belongs(table: str, owner: str, owners: set[str]) -> bool:
@@ -227,8 +231,8 @@ def _run(owner: str, command: Any, revision: str) -> None:
 
 def differences(owner: str) -> list[Any]:
     """Return what the models of a loaded owner have and the database has not, or the other way round."""
-    known = set(discover())
     with db.engine.connect() as connection:
+        known = _owners(connection)
         context = MigrationContext.configure(
             connection,
             opts={
