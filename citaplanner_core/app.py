@@ -18,8 +18,8 @@ from citaplanner_core.jobs.queue import enqueue
 from citaplanner_core.logs import configure_logging
 from citaplanner_core.notifications import planner
 from citaplanner_core.notifications.log_channel import LogChannel
-from citaplanner_core.web import blueprints as web_blueprints
 from citaplanner_core.web import logins as logins
+from citaplanner_core.web import register_web
 
 log = structlog.get_logger()
 CONFIG = "CITAPLANNER"
@@ -45,8 +45,7 @@ def create_app(config: Config | Mapping[str, Any] | None = None, *, load_plugins
     init_database(app, settings.database, threads=settings.worker_threads)
     init_migrate(app)
     _wire_plugins(app, settings, load_plugins=load_plugins)
-    for blueprint in web_blueprints():
-        app.register_blueprint(blueprint)
+    register_web(app)
     return app
 
 

@@ -126,7 +126,7 @@ def each_in_savepoint(session: Session, hook: str, allowed: frozenset[str], **gi
 
 
 class _bounded:
-    """Bounds statements and lock waits on PostgreSQL until the block ends well; a savepoint's rollback resets them too."""
+    """Bounds statements and lock waits on PostgreSQL until the block ends well; a rollback resets them too."""
 
     def __init__(self, session: Session) -> None:
         self.session = session if db.engine.dialect.name == "postgresql" else None

@@ -3,7 +3,7 @@
 A plugin is an object (a module or an instance) whose methods carry `@hookimpl`. It may take any subset of a hook's
 arguments, so that hooks can grow. Wrappers and `firstresult` do not exist here: each plugin is called on its own,
 and one that raises or returns something of another type is recorded by name and left out; the others go on.
-Plugins are called in dependency order, then by name. What runs for a tenant reaches only plugins this tenant switched on.
+Plugins are called in dependency order, then by name. What runs for a tenant reaches only plugins it switched on.
 """
 
 from collections.abc import Callable, Mapping, Sequence

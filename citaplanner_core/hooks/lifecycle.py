@@ -57,18 +57,21 @@ def statuses() -> list[Status]:
             )
         elif problem := found[name].problem:
             state, note = "broken", problem
-        elif row and row.status == INSTALLED and manifest and manifest.migrations:
-            if migrations.current(name) != migrations.heads(name):
-                state, note = "behind", f"run `citaplanner plugins upgrade {name}`"
+        elif row and row.status == INSTALLED and _is_behind(name, manifest):
+            state, note = "behind", f"run `citaplanner plugins upgrade {name}`"
         title, version = (manifest.title, manifest.version) if manifest else (name, row.version if row else "?")
         result.append(Status(name, title, version, name in listed, state, note))
     return result
 
 
+def _is_behind(name: str, manifest: Manifest | None) -> bool:
+    return bool(manifest and manifest.migrations) and migrations.current(name) != migrations.heads(name)
+
+
 def install(name: str) -> list[str]:
     """Bring a plugin's tables to their newest state and record it as installed; return what was done, line by line.
 
-    Works again after `uninstall --keep-data`: the kept tables are taken over. Raises `PluginError` or `MigrationFailed`.
+    Works again after `uninstall --keep-data`: kept tables are taken over. Raises `PluginError` or `MigrationFailed`.
     """
     manifest = _usable(name)
     rows = _rows()

@@ -130,6 +130,7 @@ class Worker:
             self._silent.set()
         self._closing.set()
         self._woken.set()
+        log.info("worker_stopping", worker=self.name, running=len(self._running))
         feeder.join(self.grace_seconds)
         left = self._drain(overdue)
         self._silent.set()

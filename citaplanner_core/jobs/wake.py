@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from citaplanner_core.database import WAKE_CHANNEL
 
 SQLITE_SECONDS = 0.05
-CHECK_CLOSING_SECONDS = 0.5
+CHECK_CLOSING_SECONDS = 0.2
 RECONNECT_SECONDS = 1.0
 
 log = structlog.get_logger()

@@ -17,10 +17,10 @@ _MANY_WORDS = 60
 _BOUNDARIES: frozenset[Kind] = frozenset(("comma", "stop", "question"))
 _AROUND: frozenset[Kind] = frozenset(("polite", "please", "decor", "title", "comma", "stop"))
 _CANCELS: frozenset[Kind] = frozenset(("cancel", "cancel_polite", "cancel_other"))
-_MOVES: frozenset[Kind] = frozenset(("move", "move_weak", "another"))
+_MOVES: frozenset[Kind] = frozenset(("move", "move_weak", "carry", "another"))
 _CANCELLING: frozenset[Kind] = _AROUND | {
     "cancel", "cancel_polite", "drop", "want", "could", "glue", "object", "cant", "reason", "because", "yes", "propose",
-    "date", "with", "name_next", "arrive",
+    "date", "with", "name_next",
 }  # fmt: skip
 _STOPPING: frozenset[Kind] = _AROUND | {"opt_out", "opt_in", "glue", "yes", "want"}
 _AGREEING: frozenset[Kind] = _AROUND | {
@@ -178,10 +178,16 @@ class _Message:
                 if not explained and not self._is_a_name(i):
                     return False
             elif kind == "question":
-                if not ("could" in kinds and polite):
+                if not polite or not ("could" in kinds or ("cancel_polite" in kinds and "me" in words)):
                     return False
             elif kind == "no":
                 if not explained and not self._answers_no(i):
+                    return False
+            elif kind == "place" or word in ("un", "una"):
+                if "object" not in kinds:
+                    return False
+            elif kind == "but":
+                if not all(item.kind in _AROUND for item in self.items[:i]):
                     return False
             elif kind not in _CANCELLING or (
                 kind == "propose" and word not in ("mejor", "prefiero", "melhor", "prefiro")
@@ -201,12 +207,12 @@ class _Message:
 
     def _answers_no(self, i: int) -> bool:
         """A "no" that answers us and is followed by what is wanted instead: "no, mejor cancela"."""
-        following = [item for item in self.items[i + 1 :] if item.kind not in ("polite", "comma", "stop")]
-        if i or not following:
+        rest = self.items[i + 1 :]
+        said = next((item for item in rest if item.kind not in ("polite", "comma", "stop")), None)
+        if i or said is None:
             return False
-        first = self.items[1]
-        return following[0].word in ("mejor", "prefiero") or (
-            first.kind in _BOUNDARIES and following[0].word in ("cancela", "cancelala", "cancelalo", "cancelame")
+        return said.word in ("mejor", "prefiero") or (
+            said is not rest[0] and said.word in ("cancela", "cancelala", "cancelalo", "cancelame")
         )
 
     def _is_a_name(self, i: int) -> bool:
@@ -223,12 +229,14 @@ class _Message:
         late = "late" in self.kinds or self.has("minutes") and (self.has("arrive") or self.told and not self.unknown)
         if not late:
             return None
-        if self.kinds & _MOVES or self.has("cant", "no", "hedge"):
+        if self.kinds & _MOVES or self.has("cant", "no", "hedge", "later"):
             return self._ask()
         return Intent("late", self.sure(0.95))
 
     def _moves(self) -> bool:
         if "move" in self.kinds:
+            return True
+        if "carry" in self.kinds and self.has("date", "another"):
             return True
         if "another" in self.kinds:
             return not self.has("pay", "later") and self.unknown <= 4
@@ -243,7 +251,7 @@ class _Message:
             doubts = any(item.kind == "hedge" and not item.word.startswith("si ") for item in self.items)
             if doubts or self.has("or", "quoted", "if", "late", "not_move", "pay"):
                 return self._ask()
-            if self.has("confirm", "attend") and not self.has("but", "cant"):
+            if self.has("confirm") or (self.has("attend") and not self.has("but", "cant")):
                 return self._ask()
             return Intent("reschedule", self.sure(0.95))
         return self._ask() if "not_move" in self.kinds and not self.has("confirm", "attend") else None
@@ -267,9 +275,11 @@ class _Message:
         return Intent("info", self.sure(0.95))
 
     def _undecided(self) -> Intent | None:
-        if not self.has("hedge", "later", "but", "or", "if", "quoted", "confirm_other"):
+        if not self.has("hedge", "later", "but", "or", "if", "instead", "quoted", "confirm_other"):
             return None
-        if self.has("but") and self.has("yes", "confirm", "attend") and self.has("date", "propose"):
+        if self.has("instead") and self.has("date") and not self.has("or", "if", "quoted"):
+            return Intent("reschedule", self.sure(0.7))
+        if self.has("but") and self.has("yes", "attend") and self.has("date", "propose") and not self.has("confirm"):
             return Intent("reschedule", self.sure(0.65))
         if self.has("later") and self.has("propose"):
             return Intent("reschedule", self.sure(0.65))
@@ -279,7 +289,7 @@ class _Message:
 
     def _wondering(self) -> Intent | None:
         asking = self.has("question", "may", "could")
-        if self.has("propose") and self.has("date") and not self.has("confirm", "attend", "no"):
+        if self.has("propose") and self.has("date") and not self.has("confirm", "attend") and not self._refuses_last():
             return Intent("reschedule", self.sure(0.8)) if self.told else self._ask()
         if not asking:
             return None
@@ -288,6 +298,11 @@ class _Message:
         if self.has("object") or self.told and self.has("date"):
             return Intent("info", self.sure(0.6))
         return Intent("unknown", 0.5)
+
+    def _refuses_last(self) -> bool:
+        """Whether a "no" follows what was proposed ("better tomorrow, no") rather than leads up to it."""
+        order = [item.kind for item in self.items if item.kind in ("no", "propose")]
+        return order[-1] == "no"
 
     def _denied(self) -> Intent | None:
         if self.has("who"):

@@ -97,9 +97,10 @@ def _own_lines(text: str) -> str:
 
 
 def _outside_quotes(text: str) -> str:
-    """A single quoted word is meant as said (``"3"``); anything longer is somebody else's."""
-    if _QUOTED.fullmatch(text) and not text.startswith("~") and not any(map(str.isspace, text)):
-        return text.strip(_QUOTES)
+    """A number or stop word in quotes is meant as said (``"3"``); any other quoted text is somebody else's."""
+    said = text.strip(_QUOTES)
+    if said.isdigit() or said in WHOLE:
+        return said
     return _QUOTED.sub(' " ', text)
 
 

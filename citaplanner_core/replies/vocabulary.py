@@ -10,18 +10,18 @@ from typing import Literal
 
 Kind = Literal[
     # answers
-    "yes", "no", "hedge", "later", "but", "or", "if",
+    "yes", "no", "hedge", "later", "but", "or", "if", "instead",
     # what to do with the appointment
     "confirm", "confirm_other", "attend", "cant", "cant_open",
     "cancel", "cancel_polite", "cancel_other", "drop",
-    "move", "move_weak", "move_other", "another", "propose", "book",
+    "move", "move_weak", "carry", "move_other", "another", "propose", "book",
     # everything else that gets an answer
     "human", "opt_out", "opt_in", "late", "arrive", "info", "who", "pay",
     # how a request is put
     "want", "could", "may", "please",
     # what stands around it
     "object", "objects", "date", "minutes", "number", "option", "because", "reason",
-    "title", "with", "name_next", "polite", "glue", "laugh", "decor",
+    "title", "place", "with", "name_next", "polite", "glue", "laugh", "decor",
     # found by the reader, never listed
     "unknown", "quoted", "comma", "stop", "question",
     "not_cancel", "not_move", "not_confirm", "not_other",
@@ -35,14 +35,14 @@ VOCABULARY: dict[Kind, str] = {
         sin (ningun |)problema, no hay (ningun |)(problema|inconveniente|pedo|bronca), todo bien, todo en orden,
         no tengo (ningun |)(problema|inconveniente), enterad(o|a), entendido, recibido, anotado, asi es, afirmativo,
         sobres, arre, orale, jalo, de una, hagale, bueno, buenisimo, genial, estupendo, bien, muy bien, super, conforme,
-        acepto, aceptado, hecho, como no, por que no, obvio, seguro, asi quedamos, quedamos asi,
+        acepto, aceptado, hecho, sep, seee, oki doki, okidoki, a huevo, (cuenta|cuenten|cuente) con ello, sigo en pie, como no, por que no, obvio, seguro, asi quedamos, quedamos asi,
         me (queda|quedaria|acomoda|funciona|va) (bien|perfecto|excelente), asi esta (bien|perfecto), ese horario esta bien,
         yes, yep, yeah, yup, yess, sure, of course, sounds (good|great|perfect), great, perfect, alright, all right,
         fine, thats (fine|ok|good|great|perfect|right), that (works|is fine)( for me|), works (for me|), all good,
         absolutely, definitely, no (problem|worries), why not, good, correct, agreed,
         sim, claro que sim, com certeza, certo, certinho, ta (bom|certo|otimo), tudo (bem|certo|ok), beleza, blz,
         combinado, fechado, perfeito, otimo, isso, isso mesmo, sem problemas, de acordo, confirmadissimo,
-        👍, 👌, ✅, ☑, ✔, 💯, 🙌, 🆗, 👏, 🤝, 🫡, 🙆
+        👍, 👌, ✅, ☑, ✔, 💯, 🙌, 🆗, 👏, ✌, 🤝, 🫡, 🙆
     """,
     "no": """
         no, nop, nope, nel, nah, nones, negativo, claro que no, por supuesto que no, para nada, de ninguna manera,
@@ -78,8 +78,9 @@ VOCABULARY: dict[Kind, str] = {
     "or": "u, or, ou",
     "if": """
         si no, en caso de, en caso, por si, a menos que, siempre y cuando, mientras, unless, if, in case, as long as,
-        caso, se nao, hasta que, until, ate que, antes de, en vez de, en lugar de, instead of, in vez de, before
+        caso, se nao, hasta que, until, ate que, antes de, before
     """,
+    "instead": "en vez de, en vez del, en lugar de, en lugar del, instead of, em vez de, rather than",
     "confirm": """
         confirmo, confirmamos, confirmar, confirmarla, confirmarlo, confirmarles, confirmarle, confirmarte, confirmado,
         confirmada, confirmados, confirmadas, confirmadisimo, confirmadisima, confirma, confirmala, confirmela, confirme,
@@ -104,7 +105,8 @@ VOCABULARY: dict[Kind, str] = {
         si (ire|iremos|asisto|asistire|acudo|acudire|llego|llegamos|llegare), ire, iremos, acudire, acudiremos, acudo,
         (yo|claro que|claro que si|por supuesto que) (si |)voy, ya voy, ya vamos, voy en camino, vamos en camino,
         (estoy |)en camino, voy para alla, vamos para alla, (llego|llegare|llegamos|voy) (puntual|a tiempo|a la hora),
-        no (falto|faltare|faltaremos), no voy a faltar, sin falta, (cuenta|cuente|cuenten) conmigo, no se me olvida,
+        no (falto|faltare|faltaremos), no voy a faltar, sin falta, (cuenta|cuente|cuenten) (conmigo|con nosotros|con mi presencia|con mi asistencia), no se me olvida,
+        (la|lo|los|las|te|le|les) espero,
         si (puedo|podemos|podre) (ir|asistir|llegar|acudir), (puedo|podre) (ir|asistir) sin problema, con gusto voy,
         ill be (there|here), i will be there, well be there, we will be there, be there, (ill|i will|im going to|we will|well)
             (attend|come|go|make it), see (you|ya|u|you all) (then|there|soon|tomorrow|later|today|at|), count me in,
@@ -141,6 +143,7 @@ VOCABULARY: dict[Kind, str] = {
         cansela, canselar, canselarla, canselen, canselala, canselo,
         anula, anulala, anular, anularla, anulen, anulenla, anulo, desmarcar, desmarca, desmarco, desmarquem,
         cancel, cancel it, call it off, (im |i am )(cancelling|canceling), cancelling, canceling,
+        (solicito|quiero solicitar|quisiera solicitar|pido|requiero|deseo|necesito) la cancelacion,
         ya no (quiero|necesito|requiero|voy a necesitar|ocupo|voy a querer) (la|mi) (cita|consulta|reservacion|reserva),
         ya no (quiero|necesito) (el|mi) turno, ya no la (necesito|requiero|ocupo),
         (i |)(no longer|dont) (need|want) (the|my|this) (appointment|booking) (anymore|any more),
@@ -154,12 +157,12 @@ VOCABULARY: dict[Kind, str] = {
         cancelado, cancelada, cancelados, canceladas, canceles, cancelaron, cancelaste, cancelamos, cancelara, cancelaran,
         cancelare, cancelaria, cancelacion, cancelaciones, cancelando, cancelarse, cancelabas, cancelaba,
         cancelled, canceled, cancellation, cancels, anulado, anulada, anules, anulacion, cancelei, cancelou, cancelamento,
-        cancel that, cancelan ustedes
+        cancel that, dar de baja, den de baja, dame de baja, doy de baja, da de baja
     """,
     # also of other things: cancels only together with the word for an appointment
     "drop": """
         borra, borrar, borren, elimina, eliminar, eliminen, quita, quitar, quiten, suspender, suspende, suspendan,
-        suspendo, delete, remove, remover, dar de baja, den de baja, dame de baja, doy de baja, da de baja, libera,
+        suspendo, delete, remove, remover, libera,
         liberar, liberen
     """,
     "move": """
@@ -181,10 +184,14 @@ VOCABULARY: dict[Kind, str] = {
         cambiamos, cambien, cambienme, cambienla, cambie, cambiemos, cambiemosla, cambiaria, canviar,
         mover, moverla, moverlo, moverme, movemos, movamos, movamosla, mueve, muevela, muevelo, mueveme, muevan,
         muevanla, muevo, mueven, modificar, modificarla, modifico,
+        cambias, cambian, mueves, modificarle, correr, correrla, correrlo,
+        change, change it, changing, move, move it, moving, switch, swap, mudar, muda, mudamos, trocar, troca,
+        alterar, transferir
+    """,
+    # moves only with the day or hour it is to go to
+    "carry": """
         pasar, pasarla, pasarlo, pasarme, pasame, pasala, pasenla, pasenme, pasamos, pasan, pasas, dejarla, dejarlo,
-        dejamosla, dejala, dejenla, dejamos, cambias, cambian,
-        change, change it, changing, move, move it, moving, switch, push, swap, mudar, muda, mudamos, trocar, troca,
-        alterar, transferir, passar
+        dejamosla, dejala, dejenla, dejamos, corre, corran, correla, push, push it, put it, passar, passa, deixar
     """,
     "move_other": """
         cambiaron, cambiaste, cambiado, cambiada, movieron, moviste, movida, movido, changed, moved, reagendada,
@@ -196,7 +203,7 @@ VOCABULARY: dict[Kind, str] = {
         (un poco |un poquito |poquito |algo |)mas (tarde|temprano|tardecito|tempranito|adelante), mas tarde ese dia,
         (dia|hora|horario|fecha) (diferente|distinto|distinta), (una |un |)(diferente|distinto|distinta) (hora|fecha|dia|horario),
         (una|media|dos) hora(s|) (antes|despues|mas tarde|mas temprano), un dia (antes|despues),
-        (a |an |)(another|different|other) (day|time|date|slot|hour), some other (day|time), (a |)later (time|date|day|slot),
+        (back|forward|up) (an|one|half an|one) hour, (an|one) hour (later|earlier), (a |an |)(another|different|other) (day|time|date|slot|hour), some other (day|time), (a |)later (time|date|day|slot),
         (an |)earlier (time|date|slot), earlier, later, later (in the|that|this) (day|week),
         outr(o|a) (dia|horario|data|hora|semana|momento), mais (tarde|cedo), mais pra frente
     """,
@@ -228,6 +235,7 @@ VOCABULARY: dict[Kind, str] = {
         llamame, llamenme, llameme, marcame, marquenme, marqueme, comunicame, comuniqueme, comuniquenme, atiendanme,
         (un |una |el |la |)(asesor|asesora|humano|humana|agente|operador|operadora|ejecutivo|ejecutiva|representante),
         asesores, persona (real|humana), (servicio|atencion) (al|a) cliente(s|), atencion (humana|personal|personalizada),
+        alguien me (puede|podria|pudiera) (ayudar|atender|llamar|contestar|responder), hay alguien (ahi|disponible|),
         alguien (que|de ustedes|del equipo|me) (me |)(ayude|atienda|atiende|ayuda|pueda ayudar|pueda atender|responda),
         (pasame|paseme|pasenme|comunicame|comuniqueme) (con|a) (alguien|una persona|un asesor|un humano|el encargado|
             la encargada|el gerente|recepcion|la recepcionista),
@@ -256,6 +264,7 @@ VOCABULARY: dict[Kind, str] = {
             saqueme|remuevanme|quitarme|eliminarme|borrarme|sacarme)
             de (la|su|sus|esta|tu|las|tus) (lista|listas|base|base de datos|lista de contactos|contactos),
         (eliminen|borren|quiten|elimina|borra|eliminar|borrar|quitar) mi (numero|contacto|telefono|celular),
+        (dar|den|dame|da) de baja (mi|este) (numero|telefono|contacto|celular),
         (darme|denme|deme|quiero darme|me dan|me puede dar|me pueden dar) de baja, (quiero|solicito|pido) (la |mi |)baja,
         no mas (mensajes|sms|msjs|mensaje), basta de mensajes, desuscribirme, desuscribanme, desuscribeme,
         unsubscribe me, opt me out, i want to (opt out|unsubscribe),
@@ -279,7 +288,8 @@ VOCABULARY: dict[Kind, str] = {
     """,
     "late": """
         tarde, retraso, retrasad(o|a), retrasados, retrasare, retrasando, atrasad(o|a), atrasados, atrasare, demorad(o|a),
-        demorados, demorare, me demoro, tardanza, me tardo, (me |)tardare, voy a tardar, (hay |mucho |)trafico, transito,
+        demorados, demorare, me demoro, tardanza, me tardo, (me |)tardare, voy a tardar, (me|nos) (voy|vamos|estoy) (a |)(retrasar|atrasar|demorar|tardar|retrasando|atrasando), me retrase,
+        me atrase, (hay |mucho |)trafico, transito,
         (llego|llegare|llegamos|voy a llegar|vamos a llegar) (un poco |un poquito |algo |) mas (tarde|tardecito|tardesito),
         tardecito, tardesito, (no (voy a llegar|llego|llegare|alcanzo a llegar) a tiempo),
         no (voy a llegar|llego|llegare|alcanzo a llegar) (a tiempo|puntual), esperenme, esperame, espereme, me esperan,
@@ -294,7 +304,7 @@ VOCABULARY: dict[Kind, str] = {
     "info": """
         donde, adonde, en donde, (por |)donde (es|queda|esta|quedan|estan), direccion, domicilio, ubicacion, ubicados,
         ubicado, mapa, como (llego|llegar|le hago para llegar), calle, a que hora(s|), que hora(s|), que dia(s|), que fecha,
-        cuando (es|era|tengo|seria|me toca), para cuando, cuanto, cuanto (es|cuesta|cobran|vale|sale|seria|dura|tarda),
+        cuando (es|era|tengo|seria|me toca), para cuando, que documentos, con que (doctor|doctora|especialista|estilista|persona), cuanto, cuanto (es|cuesta|cobran|vale|sale|seria|dura|tarda),
         cuanta, cuantos, precio, precios, costo, costos, tarifa, tarifas, cual, cuales, con quien, quien me (atiende|va a atender),
         que (debo|tengo que|hay que|necesito) (llevar|traer|hacer), que llevo, que (incluye|servicio|servicios), en ayunas,
         estacionamiento, (aceptan|acepta|reciben|recibe), formas de pago, puedo (llevar|comer|pagar|ir acompanad(o|a)),
@@ -346,7 +356,7 @@ VOCABULARY: dict[Kind, str] = {
         si (es|fuera) tan amable, si eres tan amable, (sea|seas) tan amable
     """,
     "object": """
-        cita, turno, reserva, reservacion, consulta, sesion, visita, appointment, appt, apointment, booking, reservation, session,
+        cita, turno, reserva, reservacion, consulta, sesion, visita, appointment, appt, apointment, time, slot, booking, reservation, session,
         hora, horario, horas, (la|lo) (de|del), horario reservado, agendamento, reserva, asistencia a la cita, sita, citita
     """,
     "objects": "citas, turnos, reservas, consultas, sesiones, appointments, bookings, ambas, ambos, las dos, los dos, both",
@@ -384,6 +394,10 @@ VOCABULARY: dict[Kind, str] = {
             un problema|un viaje|una junta|un pendiente|trabajo|un contratiempo|algo urgente|un asunto|),
         tuve (un|una) (imprevisto|emergencia|accidente|problema|contratiempo|percance|compromiso),
         (estoy|ando|estare) (de viaje|fuera|fuera de la ciudad|trabajando|en el trabajo|de baja|en cama|ocupad(o|a)),
+        mi (hijo|hija|bebe|nino|nina|hijito|hijita|esposo|esposa|mama|papa|familia|perro|perrito|mascota)
+            (se enfermo|esta enfermo|esta enferma|esta mal|amanecio mal|amanecio enfermo|amanecio enferma|se puso mal|
+            se siente mal|no se siente bien|se accidento|tiene fiebre|esta en el hospital|esta malito|esta malita),
+        my (son|daughter|kid|child|baby|wife|husband|mom|dad) is (sick|ill),
         salgo de viaje, voy a salir de viaje, voy de viaje,
         por (motivos|cuestiones|temas|razones|asuntos|problemas|cuestion) (personales|familiares|laborales|economicos|
             de salud|de trabajo|de fuerza mayor|de tiempo|de viaje|medicos), por (enfermedad|trabajo|salud|viaje),
@@ -401,7 +415,7 @@ VOCABULARY: dict[Kind, str] = {
     "name_next": "soy, habla, de parte de, this is, le saluda, te saluda, sou, aqui e, mi nombre es, me llamo, my name is",
     "polite": """
         (muchas |mil |muchisimas |)gracias, gracias (a dios|a ti|a usted|a ustedes|igualmente|de nuevo), grax, grs, graciass, igualmente,
-        gracias por (avisar|avisarme|recordar|recordarme|el recordatorio|su atencion|todo|el aviso|la informacion|confirmar|
+        (muchas |muchisimas |mil |)gracias por (avisar|avisarme|recordar|recordarme|recordarmelo|el recordatorio|su recordatorio|el mensaje|su mensaje|su atencion|todo|el aviso|la informacion|confirmar|
             su tiempo|tu tiempo|la comprension|su comprension|entender|tu apoyo|su apoyo|su ayuda|escribir|la confirmacion),
         hola, holi, holis, ola, buenos dias, buen dia, buenas (tardes|noches|), muy buenas (tardes|noches|), muy buenos dias,
         muy buen dia, bonit(o|a) (dia|tarde|noche), feliz (dia|tarde|noche), excelente (dia|tarde|noche), lind(o|a) (dia|tarde|noche),
@@ -412,7 +426,7 @@ VOCABULARY: dict[Kind, str] = {
             (tarde|tardanza|demora|molestia), (disculpa|disculpe|disculpen|perdon por|por) (la|las) (molestia|molestias),
         por (responder|contestar|avisar) (tan |)tarde, por (avisar|responder), de antemano, de nada, un abrazo, abrazos, un saludo,
         saludo, cordial saludo, cuidese, cuidate, agradezco, te agradezco, le agradezco, se agradece, primero dios, si dios quiere,
-        dios mediante, con permiso, oiga, oye, mira, muy amable, muy amables, que amable, de verdad, con todo respeto,
+        dios mediante, no (te|se|os) (preocupes|preocupe|preocupen|apures|apure|apuren), no pasa nada, con permiso, oiga, oye, mira, muy amable, muy amables, que amable, de verdad, con todo respeto,
         thanks, thank (you|u) (so much|very much|a lot|), many thanks, thanks (so much|a lot|again), thx, ty, tysm, tks, hi, hello, hey,
         hi there, good (morning|afternoon|evening|day|night), sorry, so sorry, im (so |)sorry, i am sorry, i apologize, apologies,
         my apologies, regards, best regards, cheers, have a (nice|good|great) (day|one|evening|weekend), for (the|your) (reminder|message),
@@ -421,13 +435,15 @@ VOCABULARY: dict[Kind, str] = {
     """,
     "glue": """
         el, la, los, lo, un, una, mi, nuestra, de, del, a, al, en, que, y, e, ya, pues, entonces, ahora, ahorita, yo, me, nos,
-        nosotros, este, esta, ese, esa, muy, tan, mas, es, seria, son, asi, tambien, aqui, ahi, alla, aca, les, le, las, mis,
+        nosotros, este, esta, ese, esa, muy, tan, mas, es, seria, son, asi, tambien, les, le, las, mis,
         tengo, tenia, agendada, agendado, programada, programado, reservada, pendiente, medica, medico, dental, por medio de este,
         (a|en|de|desde|por) (este|mi) (numero|telefono|celular|medio|chat|whatsapp), por este medio, por aqui, por ahora, por el momento,
         asistir, ir, acudir, asistencia a mi, solamente, unicamente, total que, ps, pos, osea, o sea, inmediatamente,
-        de inmediato, lo antes posible, cuanto antes, de una vez, the, my, an, to, of, for, on, in, at, i, it, is, will, be, this, and, so,
+        de inmediato, lamentablemente, desafortunadamente, desgraciadamente, infelizmente, unfortunately, sadly, siempre,
+        al final, finalmente, lo antes posible, cuanto antes, de una vez, the, my, an, to, of, for, on, in, at, i, it, is, will, be, this, and, so,
         our, well, then, just, now, scheduled, os, uma, meu, minha, da, em, na, eu, estou, marcada, por gusto, lugar
     """,
+    "place": "aqui, ahi, alla, alli, aca, there, here, ai",
     "laugh": "xd, lol, lmao, rofl, jaja, haha, 😂, 🤣, 😜, 😝, 🤪, 😉, 😏, 😹",
 }  # fmt: skip
 

@@ -38,7 +38,8 @@ class Fault:
     """Trouble for the next ``times`` calls whose path begins with, or matches, ``path``.
 
     ``status`` is what is answered; without it the connection is dropped, unless there is only a
-    ``delay`` (seconds). With ``accept_then_fail`` the work is done first. ``method`` narrows it.
+    ``delay`` (seconds). With ``accept_then_fail`` the work is done first, before any delay.
+    ``method`` narrows it.
     """
 
     path: str
@@ -130,8 +131,6 @@ class Gate:
         entry = self._record(request, body)
         started = time.monotonic()
         fault = self._fault(request.method, path)
-        if fault is not None and fault.delay:
-            time.sleep(fault.delay)
         response = self._answer(request, fault)
         entry["duration_ms"] = round((time.monotonic() - started) * 1000, 1)
         if response is None:
@@ -143,11 +142,14 @@ class Gate:
         """The answer, ``None`` to drop the connection."""
         if self._over_limit(request):
             return _too_many()
-        if fault is not None and not fault.only_slow:
-            if fault.accept_then_fail:
-                self._work(request)
-            return None if fault.status is None else _failure(fault.status)
-        return self._work(request)
+        if fault is None:
+            return self._work(request)
+        if fault.accept_then_fail:
+            self._work(request)
+        time.sleep(fault.delay or 0)
+        if fault.only_slow:
+            return self._work(request)
+        return None if fault.status is None else _failure(fault.status)
 
     def _work(self, request: Request) -> Response:
         with self._state.lock:

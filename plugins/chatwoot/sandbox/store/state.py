@@ -93,7 +93,7 @@ class State:
         self.later: Callable[[float, Callable[[], None]], None] = lambda delay, work: None
         self._fill = fill
         self._dirty = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._writer: threading.Thread | None = None
         self._clear()
         fill(self)
@@ -228,18 +228,19 @@ class State:
     def stop(self) -> None:
         """Write what is pending and end the writer."""
         if self._writer is not None:
-            self._closing = True
+            self._closing.set()
             self._dirty.set()
             self._writer.join()
             self._writer = None
 
     def _write_changes(self) -> None:
-        while not self._closing:
+        while True:
             self._dirty.wait()
-            if not self._closing:
-                time.sleep(SAVE_DELAY)
+            last = self._closing.wait(SAVE_DELAY)
             self._dirty.clear()
             try:
                 self.save()
             except OSError as error:
                 print(f"The state file could not be written: {error}", file=sys.stderr)
+            if last:
+                return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,8 +100,6 @@ Start = Callable[..., Chatwoot]
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts a stand-in with options of its own."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(running(Options(**{"report_delay": 0.01, **options})))
 

@@ -1,0 +1,93 @@
+"""`/api/v1/appointments`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import g
+from spectree import Response
+
+from citaplanner_core.booking import appointments as verbs
+from citaplanner_core.booking.errors import find
+from citaplanner_core.booking.models import Appointment
+from citaplanner_core.database import work
+from citaplanner_core.notifications import service
+from citaplanner_core.web.api import blueprint, spec
+from citaplanner_core.web.api.paging import page_of
+from citaplanner_core.web.api.schemas import (
+    AppointmentShown,
+    AppointmentsPage,
+    Change,
+    Move,
+    NewAppointment,
+    Page,
+    Problem,
+    TimelineEntry,
+)
+
+TAGS = ["appointments"]
+
+
+def shown(appointment: Appointment) -> dict[str, Any]:
+    """Return an appointment as the API shows it."""
+    return AppointmentShown.model_validate(appointment).model_dump(mode="json")
+
+
+@blueprint.get("/appointments")
+@spec.validate(resp=Response(HTTP_200=AppointmentsPage, HTTP_401=Problem, HTTP_422=Problem), tags=TAGS)
+def list_appointments(query: Page) -> Any:
+    """List appointments."""
+    return page_of(Appointment, AppointmentShown, query)
+
+
+@blueprint.post("/appointments")
+@spec.validate(
+    resp=Response(HTTP_201=AppointmentShown, HTTP_401=Problem, HTTP_404=Problem, HTTP_409=Problem, HTTP_422=Problem),
+    tags=TAGS,
+)
+def book(json: NewAppointment) -> Any:
+    """Book an appointment.
+
+    Booked by a client it starts PENDING unless the tenant confirms automatically; booked by staff it starts CONFIRMED.
+    """
+    with work(g.tenant_id) as session:
+        answer = shown(verbs.book(session, **json.model_dump()))
+    return answer, 201
+
+
+@blueprint.get("/appointments/<int:appointment_id>")
+@spec.validate(resp=Response(HTTP_200=AppointmentShown, HTTP_401=Problem, HTTP_404=Problem), tags=TAGS)
+def show_appointment(appointment_id: int) -> Any:
+    """Show an appointment."""
+    with work(g.tenant_id, write=False) as session:
+        return shown(find(session, Appointment, appointment_id, "appointment_id"))
+
+
+@blueprint.get("/appointments/<int:appointment_id>/timeline")
+@spec.validate(resp=Response(HTTP_401=Problem, HTTP_404=Problem), tags=TAGS)
+def timeline(appointment_id: int) -> Any:
+    """Show what happened: changes, and everything sent, waiting and not sent, with the reasons."""
+    with work(g.tenant_id, write=False) as session:
+        find(session, Appointment, appointment_id, "appointment_id")
+        entries = service.timeline(session, appointment_id)
+    return {"items": [TimelineEntry(**entry).model_dump(mode="json") for entry in entries]}
+
+
+def _verb(path: str, verb: Callable[..., Appointment], body: type[Change], summary: str) -> None:
+    def view(appointment_id: int, json: Change) -> Any:
+        with work(g.tenant_id) as session:
+            return shown(verb(session, appointment_id, **json.model_dump(exclude_unset=True) | {"by": json.by}))
+
+    view.__name__ = path.replace("-", "_")
+    view.__doc__ = summary
+    view.__annotations__["json"] = body
+    answers = Response(
+        HTTP_200=AppointmentShown, HTTP_401=Problem, HTTP_404=Problem, HTTP_409=Problem, HTTP_422=Problem
+    )
+    blueprint.post(f"/appointments/<int:appointment_id>/{path}")(spec.validate(resp=answers, tags=TAGS)(view))
+
+
+_verb("confirm", verbs.confirm, Change, "Confirm an appointment.")
+_verb("reschedule", verbs.reschedule, Move, "Move an appointment to another time, professional, service or branch.")
+_verb("cancel", verbs.cancel, Change, "Cancel an appointment.")
+_verb("complete", verbs.complete, Change, "Note that the client came.")
+_verb("no-show", verbs.mark_no_show, Change, "Note that the client did not come.")
