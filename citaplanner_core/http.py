@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, ClassVar
@@ -125,14 +125,33 @@ class _Permit:
         return address in self.network if self.network else host == self.name
 
 
+def _allowed(answers: Sequence[tuple[Any, ...]], host: str, port: int, permits: Iterable[_Permit]) -> list[str]:
+    addresses = [str(answer[4][0]) for answer in answers]
+    return [
+        address
+        for address in addresses
+        if is_public(address)
+        or any(permit.covers(host.lower(), _plain(ipaddress.ip_address(address)), port) for permit in permits)
+    ]
+
+
+def reachable_addresses(host: str, port: int, *, allowed_private_hosts: Iterable[str]) -> list[str]:
+    """Return the numeric addresses of a host that may be connected to, for protocols other than HTTP.
+
+    Connect to one of these, never to the name again. Raises `BlockedAddress` when there is none, and
+    `socket.gaierror` when the name is not known.
+    """
+    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = _allowed(answers, host, port, [_Permit.parse(entry) for entry in allowed_private_hosts])
+    if not found:
+        raise BlockedAddress(host)
+    return found
+
+
 class _Guard(HTTPConnection):
     """Looks the name up once, and connects to no address that was not checked."""
 
     permits: ClassVar[tuple[_Permit, ...]] = ()
-
-    def _may_reach(self, address: str) -> bool:
-        host, plain = self.host.lower(), _plain(ipaddress.ip_address(address))
-        return is_public(address) or any(permit.covers(host, plain, self.port) for permit in self.permits)
 
     def _new_conn(self) -> socket.socket:
         try:
@@ -141,9 +160,8 @@ class _Guard(HTTPConnection):
             raise NameResolutionError(self.host, self, error) from error
         except UnicodeError as error:
             raise NewConnectionError(self, "the host name is not valid") from error
-        addresses = [str(answer[4][0]) for answer in answers]
         failure: HTTPError | _RefusedError = _RefusedError(self.host)
-        for address in filter(self._may_reach, addresses):
+        for address in _allowed(answers, self.host, self.port, self.permits):
             try:
                 return create_connection(
                     (address, self.port),

@@ -93,6 +93,7 @@ class Delivery:
             "url": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}",
             "object_id": self.summary["id"],
             "attempts": self.attempts,
+            "signed": self.target.secret is not None,
             "status": self.status,
             "error": self.error,
             "at": iso(self.at),
