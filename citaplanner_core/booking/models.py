@@ -86,6 +86,10 @@ class Client(TenantScoped, Base):
 
     __tablename__ = "client"
 
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (Index(None, "tenant_id", "email"),)
+
     first_name: Mapped[str]
     last_name: Mapped[str] = mapped_column(default="")
     email: Mapped[str | None]

@@ -17,7 +17,7 @@ import click
 from citaplanner_core.cli.common import Failure, full_app, in_app
 from citaplanner_core.cli.data import make_demo
 from citaplanner_core.cli.supervisor import Supervisor, free_port, is_free
-from citaplanner_core.config import Config, load_config
+from citaplanner_core.config import Config, load_config, secret_keys
 from citaplanner_core.database import db, utcnow
 from citaplanner_core.hooks import dispatch, lifecycle
 from citaplanner_core.hooks.migrations import require_ready
@@ -71,6 +71,7 @@ def run(demo: bool, without_worker: bool) -> int:
 def _demo_environment() -> None:
     if "CITAPLANNER_PLUGINS" not in os.environ:
         os.environ["CITAPLANNER_PLUGINS"] = ",".join(name for name, found in discover().items() if not found.problem)
+    os.environ["CITAPLANNER_SECRET_KEY"] = ",".join(secret_keys(load_config())[0])
     hosts = {*os.environ.get("CITAPLANNER_ALLOWED_PRIVATE_HOSTS", "").split(","), "127.0.0.1", "localhost"}
     os.environ["CITAPLANNER_ALLOWED_PRIVATE_HOSTS"] = ",".join(sorted(filter(None, hosts)))
 

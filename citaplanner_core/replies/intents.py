@@ -7,26 +7,19 @@ word too many and the answer is `ask`. Confirming and moving are easily undone, 
 from dataclasses import dataclass
 from typing import Literal
 
+from citaplanner_core.replies.cancelling import clearly_cancels
+from citaplanner_core.replies.negation import with_negations
 from citaplanner_core.replies.reading import Item, read
-from citaplanner_core.replies.vocabulary import Kind
+from citaplanner_core.replies.vocabulary import AROUND, BOUNDARIES, CANCELS, MOVES, Kind
 
 IntentName = Literal["confirm", "cancel", "reschedule", "human", "opt_out", "opt_in", "late", "info", "ask", "unknown"]
 OPTIONS: dict[str, IntentName] = {"1": "confirm", "2": "reschedule", "3": "cancel", "4": "human"}
 
 _MANY_WORDS = 60
-_BOUNDARIES: frozenset[Kind] = frozenset(("comma", "stop", "question"))
-_AROUND: frozenset[Kind] = frozenset(("polite", "please", "decor", "title", "comma", "stop"))
-_CANCELS: frozenset[Kind] = frozenset(("cancel", "cancel_polite", "cancel_other"))
-_MOVES: frozenset[Kind] = frozenset(("move", "move_weak", "carry", "another"))
-_CANCELLING: frozenset[Kind] = _AROUND | {
-    "cancel", "cancel_polite", "drop", "want", "could", "glue", "object", "cant", "reason", "because", "yes", "propose",
-    "date", "with", "name_next",
-}  # fmt: skip
-_STOPPING: frozenset[Kind] = _AROUND | {"opt_out", "opt_in", "glue", "yes", "want"}
-_AGREEING: frozenset[Kind] = _AROUND | {
+_STOPPING: frozenset[Kind] = AROUND | {"opt_out", "opt_in", "glue", "yes", "want"}
+_AGREEING: frozenset[Kind] = AROUND | {
     "yes", "glue", "laugh", "object", "objects", "date", "name_next", "with", "want", "unknown", "not_cancel",
 }  # fmt: skip
-_LINKS = frozenset(("y", "e", "entonces", "pues", "asi", "and", "so"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,7 @@ def _from_long_text(items: list[Item]) -> Intent:
     kinds = {item.kind for item in items}
     if "human" in kinds:
         return Intent("human", 0.6)
-    about = _CANCELS | _MOVES | {"confirm", "attend", "cant", "object", "late", "info", "opt_out"}
+    about = CANCELS | MOVES | {"confirm", "attend", "cant", "object", "late", "info", "opt_out"}
     return Intent("ask", 0.5) if kinds & about else Intent("unknown", 0.5)
 
 
@@ -71,7 +64,7 @@ class _Message:
     """One short message, its negations applied, and the questions the rules put to it."""
 
     def __init__(self, items: list[Item], question: str | None, misspelled: bool) -> None:
-        self.items = _with_negations(items)
+        self.items = with_negations(items)
         self.kinds = {item.kind for item in self.items}
         self.unknown = sum(item.kind == "unknown" for item in self.items)
         self.question = question
@@ -104,9 +97,11 @@ class _Message:
             and not (item.word == "la" and self.items[i + 1 : i + 2] and self.items[i + 1].kind == "number")
         ]
         kinds = {item.kind for item in rest}
-        if kinds <= _AROUND:
+        if any(item.word in ("es", "is") for item in rest):
+            return Intent("ask", 0.5)
+        if kinds <= AROUND:
             return Intent(option, 0.98)
-        if option == "reschedule" and kinds <= _AROUND | _MOVES | {"date", "propose", "want", "glue", "object"}:
+        if option == "reschedule" and kinds <= AROUND | MOVES | {"date", "propose", "want", "glue", "object"}:
             return Intent(option, 0.9)
         said = _Message(rest, self.question, self.misspelled).intent()
         if said.name == option:
@@ -135,7 +130,7 @@ class _Message:
             if name in self.kinds:
                 if self.kinds <= _STOPPING and not self.misspelled:
                     return Intent(name, 0.95)
-                appointment = _CANCELS | _MOVES | {"confirm", "attend", "cant", "object"}
+                appointment = CANCELS | MOVES | {"confirm", "attend", "cant", "object"}
                 return Intent("ask" if self.kinds & appointment else "unknown", 0.5)
         return None
 
@@ -143,93 +138,22 @@ class _Message:
         return Intent("human", self.sure(0.95)) if "human" in self.kinds else None
 
     def _cancel(self) -> Intent | None:
-        if not self.kinds & _CANCELS and not self.has("drop"):
+        if not self.kinds & CANCELS and not self.has("drop"):
             return None
-        if self._clearly_cancels():
+        if not self.misspelled and clearly_cancels(self.items):
             return Intent("cancel", self.sure(0.95 if "object" in self.kinds or self.asked else 0.9))
-        if not self.kinds & _CANCELS and "object" not in self.kinds:
+        if not self.kinds & CANCELS and "object" not in self.kinds:
             return None
         costs = self.has("pay") or any(
             item.word.startswith(("cuant", "how much", "quanto", "hasta c")) for item in self.items
         )
         return Intent("info", 0.6) if costs and self.has("info", "question") else self._ask()
 
-    def _clearly_cancels(self) -> bool:
-        kinds, words = self.kinds, {item.word for item in self.items}
-        polite = "please" in kinds
-        if not self.has("cancel", "cancel_polite", "drop") or self.misspelled:
-            return False
-        if "cancel" not in kinds:
-            if "drop" in kinds and "object" not in kinds:
-                return False
-            if "cancel_polite" in kinds and (not polite or "ya" in words):
-                return False
-        if "could" in kinds and not polite:
-            return False
-        if "date" in kinds and "object" not in kinds and not self.has("cant", "reason"):
-            return False
-        explained = False
-        for i, (kind, word) in enumerate(self.items):
-            before = self.items[i - 1] if i else None
-            after = self.items[i + 1] if i + 1 < len(self.items) else None
-            if kind == "because":
-                explained = True
-            elif kind == "unknown":
-                if not explained and not self._is_a_name(i):
-                    return False
-            elif kind == "question":
-                if not polite or not ("could" in kinds or ("cancel_polite" in kinds and "me" in words)):
-                    return False
-            elif kind == "no":
-                if not explained and not self._answers_no(i):
-                    return False
-            elif kind == "place" or word in ("un", "una"):
-                if "object" not in kinds:
-                    return False
-            elif kind == "but":
-                if not all(item.kind in _AROUND for item in self.items[:i]):
-                    return False
-            elif kind not in _CANCELLING or (
-                kind == "propose" and word not in ("mejor", "prefiero", "melhor", "prefiro")
-            ):
-                return False
-            elif word in ("si", "se") and not explained and after and not _closes_yes(after):
-                return False
-            elif kind == "title" and after and after.kind in _CANCELS:
-                return False
-            elif (
-                word in ("cancelo", "anulo", "canselo")
-                and before
-                and before.word in ("me", "ya", "se", "les", "le", "si")
-            ):
-                return False
-        return True
-
-    def _answers_no(self, i: int) -> bool:
-        """A "no" that answers us and is followed by what is wanted instead: "no, mejor cancela"."""
-        rest = self.items[i + 1 :]
-        said = next((item for item in rest if item.kind not in ("polite", "comma", "stop")), None)
-        if i or said is None:
-            return False
-        return said.word in ("mejor", "prefiero") or (
-            said is not rest[0] and said.word in ("cancela", "cancelala", "cancelalo", "cancelame")
-        )
-
-    def _is_a_name(self, i: int) -> bool:
-        """Whether an unknown word stands where a name does: hello Ana, I am Ana Luz, with Ana, my appointment of nails."""
-        words = self.items[max(0, i - 4) : i]
-        while words and words[-1].kind in ("unknown", "title") or words and words[-1].word in ("la", "el", "de"):
-            words.pop()
-        if len(self.items[i].word) < 3 or not words or i - len(words) > 4:
-            return False
-        greeting = words[-1].kind == "polite" and words[-1].word in ("hola", "hi", "hello", "hey", "oi", "buenas")
-        return greeting or words[-1].kind in ("name_next", "with")
-
     def _late(self) -> Intent | None:
         late = "late" in self.kinds or self.has("minutes") and (self.has("arrive") or self.told and not self.unknown)
         if not late:
             return None
-        if self.kinds & _MOVES or self.has("cant", "no", "hedge", "later"):
+        if self.kinds & MOVES or self.has("cant", "no", "hedge") or (self.has("later") and not self.has("minutes")):
             return self._ask()
         return Intent("late", self.sure(0.95))
 
@@ -261,7 +185,7 @@ class _Message:
             return None
         at = next(i for i, item in enumerate(self.items) if item.kind == "cant")
         later = {item.kind for item in self.items[at + 1 :]}
-        clause_ended = any(item.kind in _BOUNDARIES for item in self.items[at + 1 : -1])
+        clause_ended = any(item.kind in BOUNDARIES for item in self.items[at + 1 : -1])
         offers = self.has("propose") or "yes" in later or "hedge" in later or clause_ended and "question" in later
         if offers and "date" in later and not self.has("or", "if", "quoted"):
             return Intent("reschedule", self.sure(0.75))
@@ -342,57 +266,8 @@ class _Message:
         for i, item in enumerate(self.items):
             if item.word in ("si", "se"):
                 for j in range(i + 1, len(self.items)):
-                    if self.items[j].kind in _BOUNDARIES | {"confirm", "attend"}:
+                    if self.items[j].kind in BOUNDARIES | {"confirm", "attend"}:
                         break
                     if self.items[j].kind == "unknown" and j + 1 < len(self.items):
-                        return self.items[j + 1].kind not in _BOUNDARIES
+                        return self.items[j + 1].kind not in BOUNDARIES
         return False
-
-
-def _closes_yes(after: Item) -> bool:
-    if after.kind == "cancel":
-        return not after.word.endswith("o")
-    return after.kind in _AROUND or after.kind in ("yes", "propose")
-
-
-def _with_negations(items: list[Item]) -> list[Item]:
-    """Puts on each verb the "no" or "I cannot" that reaches it; what is left of those stands for itself."""
-    result = list(items)
-    for i, (kind, word) in enumerate(items):
-        if kind not in ("no", "cant", "cant_open"):
-            continue
-        reached = False
-        for j in range(i + 1, len(items)):
-            other = items[j]
-            if other.kind in _BOUNDARIES or other.kind in ("but", "because"):
-                break
-            between = items[i + 1 : j]
-            if other.kind in _CANCELS or other.kind == "drop":
-                if _reaches_cancel(items[i], between, other):
-                    result[j], reached = Item("not_cancel", other.word), True
-            elif kind == "cant" or any(item.kind in ("unknown", "date", "propose") for item in between):
-                continue
-            elif other.kind in _MOVES:
-                result[j], reached = Item("not_move", other.word), True
-            elif other.kind == "confirm":
-                result[j], reached = Item("not_confirm", other.word), True
-            elif other.kind == "attend" and kind == "no":
-                result[j], reached = Item("cant", other.word), True
-            elif other.kind in ("human", "late", "opt_out", "opt_in"):
-                result[j], reached = Item("not_other", other.word), True
-        if kind == "cant_open":
-            result[i] = Item("glue" if reached else "cant", word)
-        elif reached and kind == "no":
-            result[i] = Item("glue", word)
-    return result
-
-
-def _reaches_cancel(negation: Item, between: list[Item], verb: Item) -> bool:
-    if negation.kind == "no" and not (between and between[0].word in ("mejor", "prefiero")):
-        return True
-    please = any(item.kind == "please" for item in between)
-    linked = any(item.word in _LINKS for item in between)
-    bidden = not verb.word.endswith(("r", "o", "rla", "rlo", "rme"))
-    if negation.kind == "cant":
-        return not (bidden or please or (linked and any(item.kind == "want" for item in between)))
-    return negation.word == "ya no" or not (bidden and (please or linked))

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from citaplanner_core.replies.vocabulary import NOT_TYPOS, PHRASES, WHOLE, Kind
+from citaplanner_core.replies.vocabulary import AROUND, NOT_TYPOS, PHRASES, WHOLE, Kind
 
 LONGEST_TEXT = 600
 """Characters that are looked at; a text that has more is `Reading.long`."""
@@ -44,7 +44,6 @@ _CLOCK_WORDS = frozenset(("las", "at", "as"))
 _DAY_WORDS = frozenset(("el", "al", "del", "dia", "dias", "day", "on"))
 _IN_MINUTES = frozenset(("en", "in", "em"))
 _HOURS = frozenset(("hora", "horas", "hour", "hours"))
-_AROUND: frozenset[Kind] = frozenset(("polite", "please", "decor", "title", "comma", "stop"))
 
 
 class Item(NamedTuple):
@@ -97,11 +96,13 @@ def _own_lines(text: str) -> str:
 
 
 def _outside_quotes(text: str) -> str:
+    return _QUOTED.sub(_spoken, text)
+
+
+def _spoken(quoted: re.Match[str]) -> str:
     """A number or stop word in quotes is meant as said (``"3"``); any other quoted text is somebody else's."""
-    said = text.strip(_QUOTES)
-    if said.isdigit() or said in WHOLE:
-        return said
-    return _QUOTED.sub(' " ', text)
+    said = quoted.group().strip(_QUOTES)
+    return said if said.isdigit() or said in WHOLE else ' " '
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -131,14 +132,15 @@ def _tokens(text: str) -> Iterator[_Token]:
 def _spelled(word: str) -> _Token:
     if word in _WORDS:
         return _Token(None, word)
-    for shorter in (_STRETCHED.sub(r"\1\1", word), _STRETCHED.sub(r"\1", word), _DOUBLED_END.sub(r"\1", word)):
-        if shorter in _WORDS:
-            return _Token(None, shorter)
-    if "cancel" in word:
+    short = _DOUBLED_END.sub(r"\1", _STRETCHED.sub(r"\1", word))
+    for known in (short, _STRETCHED.sub(r"\1\1", word)):
+        if known in _WORDS:
+            return _Token(None, known)
+    if "cancel" in short:
         return _Token("cancel_other", word)
     if _LAUGHTER.fullmatch(word):
         return _Token("laugh", word)
-    meant = _meant(word)
+    meant = _meant(word) or _meant(short)
     if meant is None:
         return _Token(None, word)
     return _Token("cancel_other" if meant in _CANCEL_WORDS else None, meant, misspelled=True)
@@ -212,7 +214,7 @@ def _settle_numbers(items: list[Item]) -> None:
 
 
 def _alone(items: list[Item], language: str) -> Kind | None:
-    words = [item.word for item in items if item.kind not in _AROUND]
+    words = [item.word for item in items if item.kind not in AROUND]
     if len(words) > 4:
         return None
     if language == "en" and words == ["ya"]:
@@ -220,7 +222,7 @@ def _alone(items: list[Item], language: str) -> Kind | None:
     return WHOLE.get(" ".join(words)) or WHOLE.get(words[0] if len(set(words)) == 1 else "")
 
 
-_WORDS = frozenset(word for phrase in (*PHRASES, *WHOLE) for word in phrase.split())
+_WORDS = frozenset(word for phrase in (*PHRASES, *WHOLE, *_NUMBER_WORDS) for word in phrase.split())
 _CANCEL_WORDS = frozenset(
     phrase for phrase, kind in PHRASES.items() if kind in ("cancel", "cancel_polite", "cancel_other")
 )

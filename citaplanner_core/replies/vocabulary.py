@@ -35,7 +35,7 @@ VOCABULARY: dict[Kind, str] = {
         sin (ningun |)problema, no hay (ningun |)(problema|inconveniente|pedo|bronca), todo bien, todo en orden,
         no tengo (ningun |)(problema|inconveniente), enterad(o|a), entendido, recibido, anotado, asi es, afirmativo,
         sobres, arre, orale, jalo, de una, hagale, bueno, buenisimo, genial, estupendo, bien, muy bien, super, conforme,
-        acepto, aceptado, hecho, sep, seee, oki doki, okidoki, a huevo, (cuenta|cuenten|cuente) con ello, sigo en pie, como no, por que no, obvio, seguro, asi quedamos, quedamos asi,
+        acepto, aceptado, hecho, sep, oki doki, okidoki, a huevo, (cuenta|cuenten|cuente) con ello, sigo en pie, como no, por que no, obvio, seguro, asi quedamos, quedamos asi,
         me (queda|quedaria|acomoda|funciona|va) (bien|perfecto|excelente), asi esta (bien|perfecto), ese horario esta bien,
         yes, yep, yeah, yup, yess, sure, of course, sounds (good|great|perfect), great, perfect, alright, all right,
         fine, thats (fine|ok|good|great|perfect|right), that (works|is fine)( for me|), works (for me|), all good,
@@ -451,12 +451,12 @@ VOCABULARY: dict[Kind, str] = {
 ALONE: dict[Kind, str] = {
     "opt_out": """
         stop, stopall, stop all, unsubscribe, end, quit, revoke, optout, opt out, baja, bajas, alto, parar, pare, paren, parem,
-        sair, arret, arreter, salir, desuscribir, desuscribirse, detener, dar de baja, dame de baja, dar baja, stop mensajes,
-        stop sms, alto mensajes, baja mensajes, baja sms, cancelar suscripcion
+        sair, arret, arreter, salir, desuscribir, desuscribirse, detener, dame de baja, stop mensajes,
+        stop sms, alto mensajes, baja mensajes, baja sms
     """,
     "opt_in": """
         start, unstop, alta, subscribe, suscribir, suscribirme, suscribirse, resubscribe, optin, opt in, dar de alta, reactivar,
-        alta mensajes, start mensajes, volver
+        alta mensajes, start mensajes
     """,
     "yes": "k, kk, y, s, ss, puedo, si puedo, si se puede, si podemos, podemos, i can, yes i can, posso, sim posso, pode ser, va va",
     "no": "n, no puedo, no gracias",
@@ -473,6 +473,12 @@ ALONE: dict[Kind, str] = {
 NOT_TYPOS = frozenset(
     "cancer canela candela carcel cancha cancelo conformo cambien personal personas operadores".split()
 )
+
+# Kinds that stand around what is said and change nothing about it, and those that end a clause.
+AROUND: frozenset[Kind] = frozenset(("polite", "please", "decor", "title", "comma", "stop"))
+BOUNDARIES: frozenset[Kind] = frozenset(("comma", "stop", "question"))
+CANCELS: frozenset[Kind] = frozenset(("cancel", "cancel_polite", "cancel_other"))
+MOVES: frozenset[Kind] = frozenset(("move", "move_weak", "carry", "another"))
 
 _CHOICE = re.compile(r"\(([^()]*)\)")
 

@@ -5,6 +5,7 @@
 
 import argparse
 import email
+import logging
 import signal
 import socket
 import threading
@@ -69,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Keeps mail for the demo and shows it.")
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args(arguments).port
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     box = Box()
     with socket.create_server(("127.0.0.1", 0)) as probe:
         smtp_port = int(probe.getsockname()[1])

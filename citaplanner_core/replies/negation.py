@@ -1,0 +1,71 @@
+"""Which verbs a "no" or an "I cannot" reaches."""
+
+from collections.abc import Sequence
+
+from citaplanner_core.replies.reading import Item
+from citaplanner_core.replies.vocabulary import BOUNDARIES, CANCELS, MOVES
+
+RATHER = frozenset(("mejor", "prefiero", "melhor", "prefiro"))
+_LINKS = frozenset(("y", "e", "entonces", "pues", "asi", "and", "so"))
+_OF_LITTLE_REACH = frozenset(("unknown", "date", "propose"))
+
+
+def with_negations(items: Sequence[Item]) -> list[Item]:
+    """Puts each "no" on the verbs it reaches ("no cancelen" becomes `not_cancel`); one that reaches none stays.
+
+    Cancelling is reached to the end of the clause, other verbs only as far as no unknown word stands between.
+    """
+    result = list(items)
+    for i, (kind, word) in enumerate(items):
+        if kind not in ("no", "cant", "cant_open"):
+            continue
+        reached = [j for j in _clause_after(items, i) if _negate(items, i, j, result)]
+        if kind == "cant_open":
+            result[i] = Item("glue" if reached else "cant", word)
+        elif kind == "no" and reached:
+            result[i] = Item("glue", word)
+    return result
+
+
+def _clause_after(items: Sequence[Item], i: int) -> range:
+    for j in range(i + 1, len(items)):
+        if items[j].kind in BOUNDARIES or items[j].kind in ("but", "because"):
+            return range(i + 1, j)
+    return range(i + 1, len(items))
+
+
+def _negate(items: Sequence[Item], i: int, j: int, result: list[Item]) -> bool:
+    negation, between, (verb, word) = items[i], items[i + 1 : j], items[j]
+    if verb in CANCELS or verb == "drop":
+        if _leaves_cancelling(negation, between, word):
+            return False
+        result[j] = Item("not_cancel", word)
+        return True
+    if negation.kind == "cant" or any(item.kind in _OF_LITTLE_REACH for item in between):
+        return False
+    if verb in MOVES:
+        result[j] = Item("not_move", word)
+    elif verb == "confirm":
+        result[j] = Item("not_confirm", word)
+    elif verb == "attend" and negation.kind == "no":
+        result[j] = Item("cant", word)
+    elif verb in ("human", "late", "opt_out", "opt_in"):
+        result[j] = Item("not_other", word)
+    else:
+        return False
+    return True
+
+
+def _leaves_cancelling(negation: Item, between: Sequence[Item], verb: str) -> bool:
+    """Whether the negation speaks of coming, and a request to cancel follows it without a comma.
+
+    "No puedo ir cancela" asks to cancel, "no puedo cancelar" does not; "no mejor cancela" answers no, then asks.
+    """
+    if negation.kind == "no":
+        return bool(between) and between[0].word in RATHER
+    please = any(item.kind == "please" for item in between)
+    linked = any(item.word in _LINKS for item in between)
+    bidden = not verb.endswith(("r", "o", "rla", "rlo", "rme"))
+    if negation.kind == "cant":
+        return bidden or please or (linked and any(item.kind == "want" for item in between))
+    return negation.word != "ya no" and bidden and (please or linked)
