@@ -412,7 +412,8 @@ def test_sending_by_hand_is_idempotent_by_key(scene: Scene) -> None:
 def test_bad_requests_name_the_field(scene: Scene, given: dict[str, Any], field: str) -> None:
     with work(scene.tenant) as session:
         client = make_client(session).id
-    values = {"type": "PROMOTION", "recipient_id": client, "tenant_id": scene.tenant, "message": "x"} | given
+    values: dict[str, Any] = {"type": "PROMOTION", "recipient_id": client, "tenant_id": scene.tenant, "message": "x"}
+    values |= given
     with pytest.raises(service.NotificationRefused) as refusal:
         service.send_notification(**values)
     assert refusal.value.field == field
