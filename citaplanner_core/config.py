@@ -34,22 +34,41 @@ class Config(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="CITAPLANNER_", frozen=True, extra="forbid", populate_by_name=True, validate_default=True
+        env_prefix="CITAPLANNER_",
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
     )
 
     database_url: str = ""
+    """`sqlite:///…` or `postgresql://…`; unset = a SQLite file in the instance folder."""
     plugins: CommaList | None = None
+    """Comma list of plugins to load; unset = none, but every one found for `demo` and `run --demo`."""
     secret_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """One or more keys of at least 16 characters, newest first, for sessions, links and stored credentials; unset = \
+made once in the instance folder."""
     public_url: str = ""
+    """Where clients and providers reach this deployment, such as `https://citas.example.com`."""
     engine: Literal["embedded"] = "embedded"
+    """What runs durable work: worker processes over the database."""
     delivery: Literal["live", "allowlist", "off"] = "live"
+    """`off` sends nothing, `allowlist` only to the listed addresses: for staging copies."""
     delivery_allowlist: CommaList = ()
+    """Comma list of phones (+…) and e-mail addresses that `allowlist` lets through."""
     allowed_private_hosts: CommaList = ()
+    """Comma list of hosts, host:port or networks on private addresses that tenants' settings may name."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """How much is logged."""
     instance_path: Path = Path("instance")
+    """Folder of this deployment's own files, relative to where it is started."""
     worker_threads: Annotated[int, Field(ge=1, le=64)] = 8
+    """Threads of a worker, and of the web process that `run` starts."""
     host: Annotated[str, Field(validation_alias=AliasChoices("HOST", "host"))] = "127.0.0.1"
+    """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535, validation_alias=AliasChoices("PORT", "port"))] = DEFAULT_PORT
+    """Port to listen on; unset = the first free one from 8000 on."""
 
     @field_validator("plugins", "delivery_allowlist", "allowed_private_hosts", mode="before")
     @classmethod
@@ -95,6 +114,11 @@ class Config(BaseSettings):
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
 
+def variable(field: str) -> str:
+    """Return the environment variable of a field."""
+    return field.upper() if field in ("host", "port") else f"CITAPLANNER_{field.upper()}"
+
+
 def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
     """Read the environment, then `overrides` (field or variable names); raise `ConfigError` naming what is wrong."""
     values = {}
@@ -105,9 +129,8 @@ def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
     except ValidationError as error:
         lines = []
         for problem in error.errors():
-            field = str(problem["loc"][0]) if problem["loc"] else "?"
-            variable = field.upper() if field.lower() in ("host", "port") else f"CITAPLANNER_{field.upper()}"
-            lines.append(f"{variable}: {problem['msg'].removeprefix('Value error, ')}")
+            field = str(problem["loc"][0]).lower() if problem["loc"] else "?"
+            lines.append(f"{variable(field)}: {problem['msg'].removeprefix('Value error, ')}")
         raise ConfigError("; ".join(lines)) from None
 
 
