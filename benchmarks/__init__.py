@@ -1,0 +1,1 @@
+"""Figures the project promises, measured against a baseline in the same run: `make bench`."""
