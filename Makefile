@@ -2,7 +2,7 @@
 BIN = .venv/bin
 START_WITH = $(or $(PYTHON),python3)
 
-.PHONY: install run test lint bench
+.PHONY: install run test lint bench chaos
 
 install:
 	@command -v "$(START_WITH)" >/dev/null || { echo "$(START_WITH) was not found: install Python 3.11 or newer (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python@3.13)" >&2; exit 1; }
@@ -19,3 +19,6 @@ lint: install
 
 bench: install
 	@exec $(BIN)/python -m benchmarks
+
+chaos: install
+	@exec $(BIN)/python -m benchmarks.chaos --seed "$(or $(SEED),1)" --kills "$(or $(KILLS),40)"

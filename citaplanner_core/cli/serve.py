@@ -195,6 +195,7 @@ def _story_demo(folder: str, without_worker: bool) -> Iterator[dict[str, str]]:
         "CITAPLANNER_DATABASE_URL": f"sqlite:///{Path(folder) / 'story.db'}",
         "CITAPLANNER_PUBLIC_URL": "",
         "CITAPLANNER_DELIVERY": "live",
+        "CITAPLANNER_LOG_LEVEL": os.environ.get("CITAPLANNER_LOG_LEVEL", "ERROR"),
         "PORT": "0",
     }
     os.environ.update(settled)

@@ -1,0 +1,152 @@
+"""Workers killed at random while appointments are booked: no message lost, none sent twice.
+
+`python -m benchmarks.chaos --seed N --kills N [--database sqlite|postgresql]`. The other side can be asked what arrived
+(the stand-in for Chatwoot keeps our keys), so nothing may be doubled.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import requests
+from sqlalchemy import select
+
+from benchmarks.databases import KEY, fresh
+from benchmarks.prepare import app_on, prepared
+from citaplanner_core.booking.appointments import book
+from citaplanner_core.booking.models import Branch
+from citaplanner_core.cli.supervisor import free_port
+from citaplanner_core.database import db, utcnow, work
+from citaplanner_core.hooks import lifecycle
+from citaplanner_core.notifications.models import Notification
+from citaplanner_core.testing.factories import make_client, make_professional, make_service
+from plugins.chatwoot.demo import connect_to_sandbox
+
+WORKERS = 2
+CLIENTS = 25
+SETTLE_SECONDS = 240
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run, print what was seen, and return 0 when nothing was lost or doubled."""
+    parser = argparse.ArgumentParser(description="Kill workers at random while appointments are booked.")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name, fresh(given.database, Path(name)) as url:
+        if url is None:
+            print("no PostgreSQL answers: use --database sqlite")
+            return 1
+        return _run(url, Path(name), given.seed, given.kills)
+
+
+def _run(url: str, folder: Path, seed: int, kills: int) -> int:
+    chance = random.Random(seed)  # repeatable on purpose
+    port = free_port("127.0.0.1", 0)
+    sandbox = f"http://127.0.0.1:{port}"
+    prepared(url, folder, secret="s" * 16)
+    environment = {**os.environ, "CITAPLANNER_DATABASE_URL": url, "CITAPLANNER_SECRET_KEY": KEY}
+    environment |= {"CITAPLANNER_PLUGINS": "chatwoot", "CITAPLANNER_INSTANCE_PATH": str(folder / "instance")}
+    environment |= {"CITAPLANNER_ALLOWED_PRIVATE_HOSTS": "127.0.0.1", "CITAPLANNER_LOG_LEVEL": "ERROR"}
+    stand_in = subprocess.Popen([sys.executable, "-m", "plugins.chatwoot.sandbox", "--port", str(port)])
+    workers: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        workers.append(subprocess.Popen([sys.executable, "-m", "citaplanner_core", "worker"], env=environment))
+
+    app = app_on(url, folder)
+    try:
+        _until(lambda: requests.get(f"{sandbox}/health", timeout=1).ok, 30)
+        with app.app_context():
+            lifecycle.enable("chatwoot", 1)
+            connect_to_sandbox(1, sandbox=sandbox, web="http://127.0.0.1:9")
+            for _ in range(WORKERS):
+                start()
+            booked = _book_while_killing(chance, kills, workers, start)
+            _until(lambda: _waiting() == 0, SETTLE_SECONDS)
+            return _judge(sandbox, booked, seed, kills)
+    finally:
+        with app.app_context():
+            db.engine.dispose()
+        for process in (*workers, stand_in):
+            process.kill()
+            process.wait()
+
+
+def _book_while_killing(chance: random.Random, kills: int, workers: list[subprocess.Popen[bytes]], start) -> int:  # type: ignore[no-untyped-def]  # a function without arguments
+    with work(1) as session:
+        branch = session.scalars(select(Branch.id)).first() or 0
+        clients = [make_client(session).id for _ in range(CLIENTS)]
+        service, professionals = make_service(session).id, [make_professional(session).id for _ in range(CLIENTS)]
+    day = utcnow().replace(minute=0, second=0, microsecond=0) + timedelta(days=30)
+    booked = 0
+    for _ in range(kills):
+        for _ in range(chance.randint(2, 6)):
+            with work(1) as session:
+                book(
+                    session,
+                    client_id=clients[booked % CLIENTS],
+                    service_id=service,
+                    professional_id=professionals[booked % CLIENTS],
+                    branch_id=branch,
+                    start=day + timedelta(hours=booked // CLIENTS),
+                )
+            booked += 1
+        time.sleep(chance.uniform(0.0, 0.15) if chance.random() < 0.7 else chance.uniform(0.3, 2.0))
+        victim = workers.pop(chance.randrange(len(workers)))
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+        start()
+    return booked
+
+
+def _waiting() -> int:
+    with work(1, write=False) as session:
+        open_ones = select(Notification.id).where(
+            Notification.rule == "confirmation", Notification.status.in_(("PENDING", "SENDING"))
+        )
+        return len(session.scalars(open_ones).all())
+
+
+def _judge(sandbox: str, booked: int, seed: int, kills: int) -> int:
+    found = requests.get(f"{sandbox}/sandbox/messages", timeout=30).json()
+    keys = Counter(
+        message["content_attributes"].get("citaplanner_key")
+        for message in found
+        if message["direction"] == "outgoing" and not message["private"]
+    )
+    with work(1, write=False) as session:
+        statuses = Counter(
+            session.scalars(select(Notification.status).where(Notification.rule == "confirmation")).all()
+        )
+    contacts = len(requests.get(f"{sandbox}/sandbox/contacts", timeout=30).json())
+    doubled, lost = sum(count - 1 for count in keys.values()), booked - len(keys)
+    print(
+        f"chaos seed {seed}: {kills} kills, {booked} booked, {len(keys)} told, {lost} lost, {doubled} doubled,"
+        f" {contacts} contacts for {CLIENTS} clients; statuses {dict(statuses)}"
+    )
+    return 0 if lost == doubled == 0 and statuses == {"SENT": booked} else 1
+
+
+def _until(look, seconds: float) -> None:  # type: ignore[no-untyped-def]  # a function without arguments
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if look():
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
