@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from citaplanner_core.replies.negation import RATHER
+from citaplanner_core.replies.negation import INFINITIVES, RATHER
 from citaplanner_core.replies.reading import Item
 from citaplanner_core.replies.vocabulary import AROUND, BOUNDARIES, CANCELS, Kind
 
-_ALWAYS_FIT: frozenset[Kind] = AROUND | {"cancel_polite", "drop", "want", "could", "object", "cant", "reason", "with", "name_next"}
+_ALWAYS_FIT: frozenset[Kind] = AROUND | {"cancel_polite", "drop", "want", "could", "object", "reason", "name_next"}
+_REASONS: frozenset[Kind] = _ALWAYS_FIT | {"unknown", "no", "cant", "date", "place", "glue", "yes", "with"}
 # "Cancelo" is also how "canceló" (somebody cancelled) is often typed, and "I pay" in half of America.
 _ALSO_PAST = frozenset(("cancelo", "anulo", "canselo"))
 _MAKES_IT_PAST = frozenset(("me", "ya", "se", "les", "le", "si"))
-_BID = frozenset(("cancela", "cancelala", "cancelalo", "cancelame"))
+_BID = frozenset(("cancela", "cancelala", "cancelalo", "cancelame", "cancel", "cancel it"))
 _GREETINGS = frozenset(("hola", "hi", "hello", "hey", "oi"))
 
 
@@ -22,21 +23,27 @@ def clearly_cancels(items: Sequence[Item]) -> bool:
     explained = False
     for i, item in enumerate(items):
         if item.kind == "because":
-            explained = True
-        elif not (explained and item.kind in ("unknown", "no", "date")) and not _fits(items, i, kinds):
+            explained = explained or not CANCELS.isdisjoint(before.kind for before in items[:i])
+        elif not (_explains(item) if explained else _fits(items, i, kinds)):
             return False
     return True
 
 
+def _explains(item: Item) -> bool:
+    if item.kind == "propose":
+        return item.word.startswith(("hay", "queda", "tiene"))
+    return item.kind in _REASONS
+
+
 def _asks_to_cancel(kinds: set[Kind], words: set[str]) -> bool:
-    if "could" in kinds and "please" not in kinds:
+    if "question" in kinds and not ("please" in kinds and ("could" in kinds or "me" in words)):
         return False
-    if "question" in kinds and not ("please" in kinds and ("could" in kinds or {"me"} <= words)):
+    if "could" in kinds and kinds.isdisjoint(("please", "cant", "reason")):
         return False
     if "cancel" in kinds:
         return True
     if "drop" in kinds:
-        return "object" in kinds
+        return "object" in kinds and "date" not in kinds
     return "cancel_polite" in kinds and "please" in kinds and "ya" not in words
 
 
@@ -45,7 +52,7 @@ def _fits(items: Sequence[Item], i: int, kinds: set[Kind]) -> bool:
     after = items[i + 1] if i + 1 < len(items) else Item("stop", "")
     match kind:
         case "unknown":
-            return _is_a_name(items, i)
+            return _is_a_name(items, i) or _is_the_service(items, i)
         case "no":
             return i == 0 and _asks_instead(items)
         case "date":
@@ -55,18 +62,50 @@ def _fits(items: Sequence[Item], i: int, kinds: set[Kind]) -> bool:
         case "glue":
             return word not in ("un", "una") or "object" in kinds
         case "but":
-            return all(item.kind in AROUND for item in items[:i])
+            return word in ("pero", "but", "porem") and i > 0 and all(item.kind in AROUND for item in items[:i])
+        case "with":
+            return after.kind in ("unknown", "title") or after.word in ("la", "el")
+        case "cant":
+            return not _follows_infinitive(items, i)
         case "propose":
             return word in RATHER
+        case "late":
+            return word.startswith("se me hizo")
         case "title":
-            return after.kind not in CANCELS
+            return after.kind not in CANCELS and not _is_the_subject(items, i)
         case "yes":
             return word != "si" or _closes_yes(after)
         case "cancel":
-            return not (word in _ALSO_PAST and i > 0 and (items[i - 1].kind == "date" or items[i - 1].word in _MAKES_IT_PAST))
+            return word not in _ALSO_PAST or not _may_be_past(items, i)
         case "question":
             return "cancel_polite" in kinds or "could" in kinds
     return kind in _ALWAYS_FIT
+
+
+def _is_the_subject(items: Sequence[Item], i: int) -> bool:
+    """Whether "the doctor" does the cancelling: not greeted, and no "with" before it."""
+    return i > 0 and items[i - 1].word in ("la", "el") and (i < 2 or items[i - 2].kind != "with")
+
+
+def _may_be_past(items: Sequence[Item], i: int) -> bool:
+    start, end = i, i + 1
+    while start and items[start - 1].kind not in BOUNDARIES:
+        start -= 1
+    while end < len(items) and items[end].kind not in BOUNDARIES:
+        end += 1
+    if any(item.kind == "date" for item in items[start:i]):
+        return True
+    return any(item.word in _MAKES_IT_PAST or item.kind == "title" for item in items[start:end])
+
+
+def _follows_infinitive(items: Sequence[Item], i: int) -> bool:
+    """ "Cancelar no puedo" is "I cannot cancel" with its words turned round."""
+    for kind, word in reversed(items[:i]):
+        if kind in BOUNDARIES:
+            return False
+        if kind in CANCELS:
+            return word.endswith(INFINITIVES)
+    return False
 
 
 def _closes_yes(after: Item) -> bool:
@@ -92,14 +131,23 @@ def _is_a_name(items: Sequence[Item], i: int) -> bool:
     while end < len(items) and items[end].kind in ("unknown", "title"):
         end += 1
     lead = [item for item in items[:first] if item.word not in ("la", "el")]
-    if not lead or end - first > 3 or len(items[i].word) < 3:
+    if end - first > 3 or len(items[i].word) < 3:
         return False
     next_ = items[end] if end < len(items) else Item("stop", "")
+    if not lead:
+        return items[first].kind == "title" and next_.kind == "comma"
     if lead[-1].kind == "with":
         return next_.kind not in CANCELS
     if lead[-1].kind != "name_next" and lead[-1].word not in _GREETINGS:
         return False
-    return next_.kind in BOUNDARIES or next_.kind in ("want", "polite", "cant", "reason") or next_.word == "y"
+    return next_.kind in BOUNDARIES or next_.kind in ("want", "polite", "reason") or next_.word == "y"
+
+
+def _is_the_service(items: Sequence[Item], i: int) -> bool:
+    """Whether an unknown word says what one's own appointment is for: "mi cita de corte de pelo"."""
+    while i > 2 and items[i].kind == "unknown" and items[i - 1].word == "de":
+        i -= 2
+    return items[i].kind == "object" and items[i - 1].word == "mi"
 
 
 def _belongs_to_reason(items: Sequence[Item], i: int) -> bool:

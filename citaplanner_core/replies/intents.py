@@ -16,6 +16,9 @@ IntentName = Literal["confirm", "cancel", "reschedule", "human", "opt_out", "opt
 OPTIONS: dict[str, IntentName] = {"1": "confirm", "2": "reschedule", "3": "cancel", "4": "human"}
 
 _MANY_WORDS = 60
+_CAN_I = frozenset(
+    ("puedo", "podria", "puede", "se puede", "se podria", "se podra", "can i", "could i", "posso", "da pra", "da para")
+)
 _STOPPING: frozenset[Kind] = AROUND | {"opt_out", "opt_in", "glue", "yes", "want"}
 _AGREEING: frozenset[Kind] = AROUND | {
     "yes", "glue", "laugh", "object", "objects", "date", "name_next", "with", "want", "unknown", "not_cancel",
@@ -60,11 +63,27 @@ def _from_long_text(items: list[Item]) -> Intent:
     return Intent("ask", 0.5) if kinds & about else Intent("unknown", 0.5)
 
 
+def _in_context(items: list[Item]) -> list[Item]:
+    """Settles "si puedo" (yes, unless something hangs on it) and "al rato" (later, unless it is when we meet)."""
+    kinds = {item.kind for item in items}
+    result = list(items)
+    for i, (kind, word) in enumerate(items):
+        if (
+            kind == "hedge"
+            and word == "si puedo"
+            and not kinds & (CANCELS | {"attend", "confirm", "arrive", "unknown"})
+        ):
+            result[i] = Item("yes", word)
+        elif kind == "later" and word in ("luego", "despues", "al rato", "mas al rato") and "attend" in kinds:
+            result[i] = Item("glue", word)
+    return result
+
+
 class _Message:
     """One short message, its negations applied, and the questions the rules put to it."""
 
     def __init__(self, items: list[Item], question: str | None, misspelled: bool) -> None:
-        self.items = with_negations(items)
+        self.items = _in_context(with_negations(items))
         self.kinds = {item.kind for item in self.items}
         self.unknown = sum(item.kind == "unknown" for item in self.items)
         self.question = question
@@ -150,8 +169,8 @@ class _Message:
         return Intent("info", 0.6) if costs and self.has("info", "question") else self._ask()
 
     def _late(self) -> Intent | None:
-        late = "late" in self.kinds or self.has("minutes") and (self.has("arrive") or self.told and not self.unknown)
-        if not late:
+        soon = self.has("minutes") and (self.has("arrive") or (self.told and not self.unknown))
+        if "late" not in self.kinds and (not soon or self.kinds & MOVES):
             return None
         if self.kinds & MOVES or self.has("cant", "no", "hedge") or (self.has("later") and not self.has("minutes")):
             return self._ask()
@@ -217,11 +236,20 @@ class _Message:
             return Intent("reschedule", self.sure(0.8)) if self.told else self._ask()
         if not asking:
             return None
+        if self.asked and self.has("date") and self._offers():
+            return Intent("reschedule", self.sure(0.7))
         if self.has("confirm", "attend", "not_cancel", "not_confirm") or self.asked and self.has("yes", "no"):
             return self._ask()
-        if self.has("object") or self.told and self.has("date"):
+        if self.has("objects", "book"):
+            return self._ask()
+        if self.has("object") or (self.told and self.has("date")):
             return Intent("info", self.sure(0.6))
         return Intent("unknown", 0.5)
+
+    def _offers(self) -> bool:
+        """Whether "can I" goes with nothing but a day or hour: "¿puedo el jueves?"."""
+        may = any(item.kind == "may" and item.word in _CAN_I for item in self.items)
+        return may and self.kinds <= AROUND | {"may", "date", "question", "glue", "no", "place", "arrive"}
 
     def _refuses_last(self) -> bool:
         """Whether a "no" follows what was proposed ("better tomorrow, no") rather than leads up to it."""
@@ -244,6 +272,8 @@ class _Message:
         if self.has("confirm", "attend"):
             sure = self.unknown <= (5 if "confirm" in self.kinds else 3)
             if not sure or self._promises_later() or self._supposes() or self.has("book", "move_other", "who"):
+                return self._ask()
+            if not self.told and not self.has("confirm", "object"):
                 return self._ask()
             return Intent("confirm", self.sure(0.95))
         if "yes" not in self.kinds or not self.asked:
@@ -269,5 +299,5 @@ class _Message:
                     if self.items[j].kind in BOUNDARIES | {"confirm", "attend"}:
                         break
                     if self.items[j].kind == "unknown" and j + 1 < len(self.items):
-                        return self.items[j + 1].kind not in BOUNDARIES
+                        return self.items[j + 1].kind not in AROUND | BOUNDARIES
         return False

@@ -6,6 +6,7 @@ from citaplanner_core.replies.reading import Item
 from citaplanner_core.replies.vocabulary import BOUNDARIES, CANCELS, MOVES
 
 RATHER = frozenset(("mejor", "prefiero", "melhor", "prefiro"))
+INFINITIVES = ("ar", "arla", "arlo", "arme", "armela")
 _LINKS = frozenset(("y", "e", "entonces", "pues", "asi", "and", "so"))
 _OF_LITTLE_REACH = frozenset(("unknown", "date", "propose"))
 
@@ -65,7 +66,7 @@ def _leaves_cancelling(negation: Item, between: Sequence[Item], verb: str) -> bo
         return bool(between) and between[0].word in RATHER
     please = any(item.kind == "please" for item in between)
     linked = any(item.word in _LINKS for item in between)
-    bidden = not verb.endswith(("r", "o", "rla", "rlo", "rme"))
+    bidden = not verb.endswith((*INFINITIVES, "o"))
     if negation.kind == "cant":
         return bidden or please or (linked and any(item.kind == "want" for item in between))
     return negation.word != "ya no" and bidden and (please or linked)

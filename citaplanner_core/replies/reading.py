@@ -32,6 +32,7 @@ _TOKEN = re.compile(
     r"|(?P<comma>,+)"
     r"|(?P<mark>\S)"
 )
+_TITLE_DOT = re.compile(r"\b(dra?|sra?|srita|srta|lic|mrs?|ms)[.]")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
 _DOUBLED_END = re.compile(r"([^\W\d_])\1+$")
 _LAUGHTER = re.compile(r"(?:j[aeio]){2,}j?|(?:h[aeio]){2,}h?|k{3,}|(?:rs){2,}|lo+l")
@@ -96,7 +97,7 @@ def _own_lines(text: str) -> str:
 
 
 def _outside_quotes(text: str) -> str:
-    return _QUOTED.sub(_spoken, text)
+    return _QUOTED.sub(_spoken, _TITLE_DOT.sub(r"\1", text))
 
 
 def _spoken(quoted: re.Match[str]) -> str:
