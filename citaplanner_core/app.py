@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from sqlalchemy.orm import Session
 
 from citaplanner_core.config import Config, load_config, secret_keys
@@ -25,6 +26,13 @@ log = structlog.get_logger()
 CONFIG = "CITAPLANNER"
 
 
+class PageSessions(SecureCookieSessionInterface):
+    """Signed cookies for pages. The API and webhooks have no session, and do not pay for one."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return None if request.path.startswith("/api/") else super().open_session(app, request)
+
+
 def create_app(config: Config | Mapping[str, Any] | None = None, *, load_plugins: bool = True) -> Flask:
     """Make the app. `config` is a `Config`, a mapping of overrides of the environment, or None.
 
@@ -35,6 +43,7 @@ def create_app(config: Config | Mapping[str, Any] | None = None, *, load_plugins
     settings = config if isinstance(config, Config) else load_config(config)
     configure_logging(settings.log_level)
     app = Flask("citaplanner_core", instance_path=str(settings.instance_path.resolve()))
+    app.session_interface = PageSessions()
     app.config[CONFIG] = settings
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # Flask's default provider has it
     settings.instance_path.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
 """A session knows one tenant, and nothing gets around it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import Table, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
@@ -28,7 +28,7 @@ WITHOUT_TENANT = {"tenant": "is the tenant", "installed_plugin": "the deployment
 
 
 @pytest.fixture
-def two(app: Flask) -> Iterator[tuple[int, int]]:
+def two(app: Flask) -> tuple[int, int]:
     """Two tenants, each with a client and the same phone."""
     ids = []
     for slug in ("one", "two"):
@@ -40,7 +40,7 @@ def two(app: Flask) -> Iterator[tuple[int, int]]:
         with work(ids[-1]) as session:
             phone = ClientPhone(raw="55", e164="+525512345678", match_key="+525512345678", confidence="high")
             session.add(Client(first_name=slug, phones=[phone]))
-    yield ids[0], ids[1]
+    return ids[0], ids[1]
 
 
 def _client_id(tenant: int) -> int:
@@ -171,9 +171,10 @@ def test_unique_constraints_and_references_name_the_tenant() -> None:
         table = mapper.local_table
         if not issubclass(mapper.class_, TenantScoped):
             continue
-        for key in table.foreign_key_constraints:  # type: ignore[attr-defined]  # every mapped class here has a Table
+        assert isinstance(table, Table)
+        for key in table.foreign_key_constraints:
             assert key.column_keys[0] == "tenant_id", f"{table.name}: {key.column_keys}"
-        for index in table.indexes:  # type: ignore[attr-defined]  # as above
+        for index in table.indexes:
             names = [column.name for column in index.columns]
             if index.unique and f"{table.name}.{names[0]}" not in global_keys:
                 assert names[0] == "tenant_id", f"{table.name}: {names}"

@@ -12,7 +12,10 @@ HOOKS = (
 
 RAISES = "\n".join(
     ["from citaplanner_core.hooks.hookspecs import hookimpl", "class Plugin:"]
-    + [f"    @hookimpl\n    def citaplanner_{hook}(self):\n        raise RuntimeError('boom in {hook}')" for hook in HOOKS]
+    + [
+        f"    @hookimpl\n    def citaplanner_{hook}(self):\n        raise RuntimeError('boom in {hook}')"
+        for hook in HOOKS
+    ]
     + ["plugin = Plugin()"]
 )
 NONSENSE = RAISES.replace("raise RuntimeError('boom in ", "return ('nonsense ").replace("')", "', 7)")
@@ -38,8 +41,10 @@ tenant = factories.make_tenant("clinic")
 for name in registry().manifests:
     lifecycle.enable(name, tenant)
 with work(tenant) as session:
-    client, service, who = (make(session).id for make in (factories.make_client, factories.make_service, factories.make_professional))
-    book(session, client_id=client, service_id=service, professional_id=who, branch_id=1, start=utcnow() + timedelta(days=3))
+    makers = (factories.make_client, factories.make_service, factories.make_professional)
+    client, service, who = (make(session).id for make in makers)
+    start = utcnow() + timedelta(days=3)
+    book(session, client_id=client, service_id=service, professional_id=who, branch_id=1, start=start)
 with work(tenant, write=False) as session:
     print(session.scalars(select(Appointment.status)).all(), session.scalars(select(Client.notes)).all())
 """
@@ -75,9 +80,15 @@ def test_a_plugin_that_returns_nonsense(on_sqlite: Deployment) -> None:
 
 
 def test_what_a_failing_plugin_wrote_is_undone(deployment: Deployment) -> None:
-    deployment.add("bad", GOOD + "\n" + GOOD.replace("plugin = Plugin()", "").replace(
-        'client.notes += f"[{event.name}]"', 'client.notes += "half"; session.flush(); raise ValueError'
-    ) + "\nplugin = Plugin()\n")
+    deployment.add(
+        "bad",
+        GOOD
+        + "\n"
+        + GOOD.replace("plugin = Plugin()", "").replace(
+            'client.notes += f"[{event.name}]"', 'client.notes += "half"; session.flush(); raise ValueError'
+        )
+        + "\nplugin = Plugin()\n",
+    )
     assert deployment.command("migrate").returncode == 0
     assert deployment.python(BOOK).splitlines()[0] == "['PENDING'] ['']"
 

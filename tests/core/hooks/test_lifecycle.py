@@ -68,9 +68,7 @@ def schema():
 
 
 def notes(deployment: Deployment, **more: str) -> None:
-    deployment.add(
-        "notes", MODELS, manifest='core_revision = "core_0001"', revisions={"notes_0001.py": FIRST, **more}
-    )
+    deployment.add("notes", MODELS, manifest='core_revision = "core_0001"', revisions={"notes_0001.py": FIRST, **more})
 
 
 def digest(deployment: Deployment) -> str:
