@@ -33,8 +33,10 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
     """Give, per engine, a migrated database that tests copy: a SQLite file, or the name of a PostgreSQL template."""
+
+    templates: list[str] = []
 
     @functools.cache
     def make(engine: str) -> str:
@@ -45,9 +47,14 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
         with app.app_context():
             lifecycle.migrate_all(PLUGINS)
             db.engine.dispose()
-        return str(folder / "template.db") if engine == "sqlite" else name
+        if engine == "sqlite":
+            return str(folder / "template.db")
+        templates.append(name)
+        return name
 
-    return make
+    yield make
+    for name in templates:
+        _drop_database(name)
 
 
 @pytest.fixture(params=ENGINES)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from citaplanner_core.cli.common import Failure, full_app
+from citaplanner_core.cli.common import Failure, full_app, open_app
 from citaplanner_core.config import ConfigError
 from citaplanner_core.hooks import dispatch
 from citaplanner_core.hooks.migrations import MigrationFailed, NotReady
@@ -23,7 +23,13 @@ class Commands(click.Group):
         return sorted({*super().list_commands(ctx), *_plugin_commands(quiet=True)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, cmd_name) or _plugin_commands(quiet=False).get(cmd_name)
+        core = super().get_command(ctx, cmd_name)
+        if core is not None:
+            return core
+        found = _plugin_commands(quiet=False).get(cmd_name)
+        if found is not None:
+            ctx.with_resource(open_app())
+        return found
 
 
 def _plugin_commands(*, quiet: bool) -> dict[str, click.Command]:

@@ -1,8 +1,9 @@
 """What several commands need: the app, the tenant named on the command line, output for people and for programs."""
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -29,6 +30,16 @@ def full_app() -> Flask:
 def maintenance_app() -> Flask:
     """Return the app with no plugin imported, for what must work when a plugin is broken."""
     return create_app(load_plugins=False)
+
+
+@contextlib.contextmanager
+def open_app() -> Iterator[None]:
+    """Open the context of the app with plugins, for as long as a command runs."""
+    with full_app().app_context():
+        try:
+            yield
+        finally:
+            db.engine.dispose()
 
 
 def in_app(*, maintenance: bool = False, ready: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

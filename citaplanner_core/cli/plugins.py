@@ -1,11 +1,13 @@
 """`citaplanner migrate`, `citaplanner plugins …`, `citaplanner doctor`."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 from flask import current_app
 
+from citaplanner_core.cli import skeleton
 from citaplanner_core.cli.common import Failure, full_app, in_app, json_option, report, tenant_id, tenant_option
 from citaplanner_core.hooks import dispatch, lifecycle, migrations
 from citaplanner_core.hooks.registry import discover, registry, resolve
@@ -120,6 +122,33 @@ def check(name: str, slug: str, as_json: bool) -> int:
         found, [f"{field}: {problem}" for field, problem in found.items()] or [f"{name}: all is well"], as_json=as_json
     )
     return 1 if found else 0
+
+
+@plugins.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Make ./NAME-plugin with a plugin that works at once, to start from."""
+    if problem := skeleton.name_problem(name):
+        raise click.BadParameter(f"{name!r} {problem}", param_hint="NAME")
+    folder, made = Path(f"{name}-plugin"), skeleton.skeleton(name)
+    try:
+        skeleton.write(folder, made)
+    except FileExistsError:
+        raise Failure(f"{folder} exists already: nothing was written") from None
+    except OSError as error:
+        raise Failure(f"{folder} cannot be written: {error.strerror}") from None
+    lines = [*(f"  {folder / place}" for place in made), *NEXT_STEPS]
+    click.echo("\n".join(["made", *(line.format(name=name, folder=folder) for line in lines)]))
+
+
+NEXT_STEPS = (
+    "next",
+    "  pip install -e ./{folder}",
+    "  add {name} to CITAPLANNER_PLUGINS",
+    "  citaplanner migrate",
+    "  citaplanner plugins enable {name} --tenant T",
+    "  python -m pytest {folder}",
+)
 
 
 @click.command()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from citaplanner_core.database import current_tenant
 from citaplanner_core.hooks.models import PluginSetting
 from citaplanner_core.hooks.registry import registry
 from citaplanner_core.hooks.types import Setting
@@ -25,10 +26,13 @@ class SettingsError(Exception):
 
 
 class Settings(Mapping[str, Any]):
-    """The settings in force for one plugin and tenant. Secrets are masked in repr."""
+    """The settings in force for one plugin and tenant (`tenant_id`). Secrets are masked in repr."""
 
-    def __init__(self, values: Mapping[str, Any], secrets: frozenset[str], sources: Mapping[str, str]) -> None:
+    def __init__(
+        self, values: Mapping[str, Any], secrets: frozenset[str], sources: Mapping[str, str], *, tenant_id: int
+    ) -> None:
         self._values, self._secrets, self.sources = dict(values), secrets, dict(sources)
+        self.tenant_id = tenant_id
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -107,7 +111,8 @@ def read(session: Session, plugin: str) -> Settings:
             values[setting.key], sources[setting.key] = given
         else:
             values[setting.key], sources[setting.key] = setting.default, "default"
-    return Settings(values, frozenset(s.key for s in definitions if s.secret), sources)
+    secrets = frozenset(setting.key for setting in definitions if setting.secret)
+    return Settings(values, secrets, sources, tenant_id=current_tenant())
 
 
 def missing(plugin: str, values: Mapping[str, Any]) -> dict[str, str]:

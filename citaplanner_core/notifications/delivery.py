@@ -79,6 +79,14 @@ class _Attempt:
     marketing: bool
 
 
+class _StillUnknown(Exception):
+    """The provider could not tell whether an earlier attempt arrived: it must be asked again before anything is sent."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(_describe(cause))
+        self.after = cause.after if isinstance(cause, Retry) else None
+
+
 class NotificationSource:
     """Lets the job loop serve notifications."""
 
@@ -198,16 +206,13 @@ def _choose(
         wanted = sorted(on, key=lambda key: key != preferred)
     if not wanted:
         raise _Verdict(SKIPPED, "channel_off")
-    given_up = {
-        row.channel: row.reason
-        for row in session.scalars(
-            select(Delivery).where(
-                Delivery.notification_id == notification.id,
-                Delivery.status == FAILED,
-                Delivery.reason != "unreachable",
+    given_up = set(
+        session.scalars(
+            select(Delivery.channel).where(
+                Delivery.notification_id == notification.id, Delivery.status == FAILED, Delivery.reason.is_not(None)
             )
         )
-    }
+    )
     refused = set(session.scalars(select(OptOut.channel).where(OptOut.client_id == recipient.client_id)))
     wanted = [key for key in wanted if key not in refused]
     if not wanted:
@@ -260,7 +265,10 @@ def _send(attempt: _Attempt) -> Receipt | Exception:
     try:
         if attempt.outcome_unknown:
             if isinstance(channel, Askable):
-                found = channel.find_sent(message, attempt.settings)
+                try:
+                    found = channel.find_sent(message, attempt.settings)
+                except Exception as error:
+                    return _StillUnknown(error)
                 if found is not None:
                     return found
             elif channel.on_unknown == "hold" or attempt.marketing:
@@ -294,10 +302,11 @@ def _settle(session: Session, claim: loop.Claim, attempt: _Attempt, outcome: Rec
         return
     if not isinstance(outcome, Retry):
         delivery.error = detail
-        wait = loop.backoff(claim.attempt, base=ASK_AFTER_SECONDS, cap=300)
+        after = outcome.after if isinstance(outcome, _StillUnknown) else None
+        wait = loop.backoff(claim.attempt, base=ASK_AFTER_SECONDS, cap=300, after=after)
         _later(session, claim, attempt, now + wait, "outcome_unknown", detail)
         return
-    _record(delivery, FAILED, now, reason="unreachable", error=detail)
+    _record(delivery, FAILED, now, error=detail)
     wait = loop.backoff(claim.attempt, base=5, cap=900, after=outcome.after)
     _later(session, claim, attempt, now + wait, "unreachable", detail)
 
@@ -318,7 +327,7 @@ def _record(delivery: Delivery, status: str, now: datetime, **values: Any) -> No
 
 
 def _describe(error: Exception) -> str:
-    known = isinstance(error, Retry | Ambiguous | AuthFailed | Permanent)
+    known = isinstance(error, Retry | Ambiguous | AuthFailed | Permanent | _StillUnknown)
     return (str(error) if known else f"{type(error).__name__}: {error}")[:500]
 
 

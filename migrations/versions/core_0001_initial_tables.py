@@ -99,6 +99,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_client")),
         sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_client_tenant_id_id")),
     )
+    with op.batch_alter_table("client", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_client_tenant_id_email"), ["tenant_id", "email"], unique=False)
+
     op.create_table(
         "job",
         sa.Column("kind", sa.String(), nullable=False),
@@ -550,6 +553,9 @@ def downgrade() -> None:
         )
 
     op.drop_table("job")
+    with op.batch_alter_table("client", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_client_tenant_id_email"))
+
     op.drop_table("client")
     op.drop_table("branch")
     with op.batch_alter_table("api_token", schema=None) as batch_op:

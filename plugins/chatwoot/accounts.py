@@ -5,7 +5,7 @@ A lower layer lends a field only to its own server and account, so that a token 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,23 +43,28 @@ class IncompleteAccount(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one place gives. `source` is shown to people; None = not given here."""
+    """What one place gives; None = not given here. `source` is shown to people, `inbox_trust` is `ChatwootConfig`'s."""
 
     source: str
     base_url: str | None = None
     account_id: int | None = None
     inbox_id: int | None = None
     access_token: str | None = field(default=None, repr=False)
+    inbox_trust: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A complete Chatwoot account with the inbox to write from. `sources` tells where each field came from."""
+    """A complete Chatwoot account with the inbox to write from. `sources` tells where each field came from.
+
+    `inbox_trust` says of this account's inboxes, by id, what the configuration says.
+    """
 
     base_url: str
     account_id: int
     inbox_id: int
     access_token: str = field(repr=False)
+    inbox_trust: Mapping[str, str]
     enabled: bool
     sources: dict[str, str]
 
@@ -90,6 +95,20 @@ def environment_layer() -> Layer:
     )
 
 
+def environment_speaks_of(base_url: str | None, account_id: int | None, inbox_id: int | None = None) -> bool:
+    """Tell whether what the environment says applies here: each of server, account and inbox that it names is this.
+
+    A part that is None here is not compared.
+    """
+    layer = environment_layer()
+    pairs = (
+        (layer.base_url, base_url.rstrip("/") if base_url else None),
+        (layer.account_id, account_id),
+        (layer.inbox_id, inbox_id),
+    )
+    return all(theirs is None or ours is None or theirs == ours for theirs, ours in pairs)
+
+
 def _config_layer(row: ChatwootConfig, source: str) -> Layer:
     return Layer(
         source,
@@ -97,6 +116,7 @@ def _config_layer(row: ChatwootConfig, source: str) -> Layer:
         account_id=row.account_id,
         inbox_id=row.inbox_id,
         access_token=row.api_access_token,
+        inbox_trust=row.inbox_trust,
     )
 
 
@@ -134,7 +154,7 @@ def layers(session: Session, branch_id: int | None = None) -> tuple[list[Layer],
 
 
 def merge(found: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Merge layers, most specific first: ({field: value or None}, {field: source}).
+    """Merge layers, most specific first: ({field: value or None, "inbox_trust": …}, {field: source}).
 
     Each layer speaks of a server and account: its own, else those of the layer below it. Only layers that speak of the
     same server and account as the first lend it anything.
@@ -149,6 +169,7 @@ def merge(found: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     speaks_of.reverse()
     server, account = speaks_of[0] if speaks_of else ((DEFAULT_URL, "default"), (None, ""))
     values: dict[str, Any] = {"base_url": server[0], "account_id": account[0], "inbox_id": None, "access_token": None}
+    values["inbox_trust"] = {}
     sources = {"base_url": server[1]} | ({"account_id": account[1]} if account[0] else {})
     for layer, (its_server, its_account) in zip(found, speaks_of, strict=True):
         if (its_server[0], its_account[0]) != (server[0], account[0]):
@@ -156,6 +177,7 @@ def merge(found: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
         for name in ("inbox_id", "access_token"):
             if values[name] is None and getattr(layer, name) is not None:
                 values[name], sources[name] = getattr(layer, name), layer.source
+        values["inbox_trust"] = {**layer.inbox_trust, **values["inbox_trust"]}
     return values, sources
 
 

@@ -92,21 +92,32 @@ class ChatwootClient(AccountCalls):
     # Contacts
 
     def find_contact(self, phone: PhoneNumber | str) -> JSON | None:
-        """Return the oldest contact whose number is the same as `phone`, None when there is none.
+        """Return the oldest contact whose number is the same as `phone`, None when there is none."""
+        return next(iter(self.find_contacts(phone)), None)
+
+    def find_contacts(self, phone: PhoneNumber | str) -> list[JSON]:
+        """Return the contacts whose number is the same as `phone`, oldest first.
 
         Every form the number may be stored in is asked for in one request, such as +52 55… and +52 1 55…:
         Chatwoot itself compares texts (chatwoot#14048, chatwoot#5840). What is no number finds nothing.
         """
         number = parse_phone(phone) if isinstance(phone, str) else phone
         if number is None:
-            return None
+            return []
 
         def same(contact: JSON) -> bool:
             held = parse_phone(str(contact.get("phone_number") or ""))
             return held is not None and held.match_key == number.match_key
 
         found = filter(same, self._filter("phone_number", search_variants(number)))
-        return min(found, key=lambda contact: contact["id"], default=None)
+        return sorted(found, key=lambda contact: contact["id"])
+
+    def find_contact_by_email(self, email: str) -> JSON | None:
+        """Return the contact with this e-mail address, None when there is none."""
+        for contact in self._filter("email", [email]):
+            if str(contact.get("email") or "").lower() == email.lower():
+                return contact
+        return None
 
     def find_contact_by_identifier(self, identifier: str) -> JSON | None:
         """Return the contact with exactly this `identifier`, None when there is none."""

@@ -3,20 +3,40 @@
 `account_ref` names a Chatwoot account across servers: `<base url>#<account id>`.
 """
 
+import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, Text, UniqueConstraint, text
+from sqlalchemy import JSON, Dialect, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
 
 from citaplanner_core.crypto import EncryptedText
 from citaplanner_core.database import Base, BigId, TenantScoped, tenant_key, utcnow
+
+
+class StoredBody(TypeDecorator[Any]):
+    """A JSON body as it came, byte for byte: given as its text, or as an object; read as an object.
+
+    A text column takes all of JSON, such as the `\\u0000` that PostgreSQL's own JSON types refuse.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return value if value is None or isinstance(value, str) else json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
 
 
 class ChatwootConfig(TenantScoped, Base):
     """A tenant's Chatwoot account, or what a branch has of its own.
 
     Empty fields are inherited (see `accounts.effective`). `inbox_trust` maps an inbox id to `proven` or `claimed`.
+    Three secrets may sign what Chatwoot sends: the account webhook's, the one before it while it is replaced, and
+    the one of the inbox's own webhook, which an API inbox has.
     """
 
     __tablename__ = "chatwoot_config"
@@ -42,6 +62,7 @@ class ChatwootConfig(TenantScoped, Base):
     webhook_id: Mapped[int | None]
     webhook_secret: Mapped[str | None] = mapped_column(EncryptedText)
     previous_webhook_secret: Mapped[str | None] = mapped_column(EncryptedText)
+    inbox_webhook_secret: Mapped[str | None] = mapped_column(EncryptedText)
     allow_unsigned: Mapped[bool] = mapped_column(default=False)
     enable_notifications: Mapped[bool] = mapped_column(default=True)
     is_active: Mapped[bool] = mapped_column(default=True)
@@ -59,7 +80,8 @@ class ChatwootContact(TenantScoped, Base):
     """A Chatwoot contact, and the client it is linked to, if any.
 
     `rule` says how it was matched, `trust` how sure the writer is that person. `pushed` holds the attributes last
-    written, `noted` what the agents were told last, so that neither is repeated.
+    written, `noted` what the agents were told last, so that neither is repeated. `known` is what Chatwoot last said
+    of the contact, `as_of` when that was true, by Chatwoot's clock: events come in any order.
     """
 
     __tablename__ = "chatwoot_contact"
@@ -79,12 +101,17 @@ class ChatwootContact(TenantScoped, Base):
     trust: Mapped[str] = mapped_column(default="claimed")
     pushed: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     noted: Mapped[str | None]
+    known: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    as_of: Mapped[datetime | None]
     linked_at: Mapped[datetime | None]
     seen_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
 class ChatwootConversation(TenantScoped, Base):
-    """A conversation we know of; `conversation_id` is the display id that Chatwoot's paths use."""
+    """A conversation we know of; `conversation_id` is the display id that Chatwoot's paths use.
+
+    `known` is what webhooks last said of it that tells who writes, `as_of` when that was true.
+    """
 
     __tablename__ = "chatwoot_conversation"
 
@@ -101,21 +128,35 @@ class ChatwootConversation(TenantScoped, Base):
     inbox_id: Mapped[int] = mapped_column(BigId)
     channel_type: Mapped[str | None]
     status: Mapped[str] = mapped_column(default="open")
+    known: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    as_of: Mapped[datetime | None]
     last_incoming_at: Mapped[datetime | None]
     seen_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
 class ChatwootEvent(TenantScoped, Base):
-    """A webhook as it came, stored once. `object_key` is (event, object id) for creations."""
+    """A webhook as it came, stored once. `object_key` is (event, object id) for creations.
+
+    `conversation_id` is None for events about contacts.
+    """
 
     __tablename__ = "chatwoot_event"
 
     @classmethod
     def table_args(cls) -> tuple[Any, ...]:
+        waiting = text("processed_at IS NULL")
         return (
             UniqueConstraint("tenant_id", "account_ref", "delivery_id"),
             UniqueConstraint("tenant_id", "account_ref", "object_key"),
             tenant_key("config_id", "chatwoot_config", ondelete="CASCADE"),
+            Index(
+                "ix_chatwoot_event_waiting",
+                "tenant_id",
+                "account_ref",
+                "conversation_id",
+                postgresql_where=waiting,
+                sqlite_where=waiting,
+            ),
         )
 
     config_id: Mapped[int | None] = mapped_column(BigId)
@@ -123,14 +164,19 @@ class ChatwootEvent(TenantScoped, Base):
     event: Mapped[str]
     delivery_id: Mapped[str | None]
     object_key: Mapped[str | None]
-    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
+    conversation_id: Mapped[int | None] = mapped_column(BigId)
+    payload: Mapped[dict[str, Any]] = mapped_column(StoredBody)
     received_at: Mapped[datetime] = mapped_column(default=utcnow)
     processed_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
 
 
 class ChatwootInteraction(TenantScoped, Base):
-    """A message in a conversation with a client: theirs, ours or an agent's, and what it led to."""
+    """A message in a conversation with a client: theirs, ours or an agent's, and what it led to.
+
+    Of theirs, `notification_id` is the message it answers, `reply_key` names the text we answered with. Of ours,
+    `schedule_version` is the time (see `Appointment`) it spoke of, where that is not the notification's.
+    """
 
     __tablename__ = "chatwoot_interaction"
 
@@ -155,4 +201,33 @@ class ChatwootInteraction(TenantScoped, Base):
     question: Mapped[str | None]
     intent: Mapped[str | None]
     action: Mapped[str | None]
+    reply_key: Mapped[str | None]
+    schedule_version: Mapped[int | None]
     at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class ChatwootLock(TenantScoped, Base):
+    """Something is being done that two must not do at once, see `locks.exclusive`. After `until` it counts no more."""
+
+    __tablename__ = "chatwoot_lock"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("tenant_id", "name"),)
+
+    name: Mapped[str]
+    token: Mapped[str]
+    until: Mapped[datetime]
+
+
+class ChatwootCursor(TenantScoped, Base):
+    """How far long work has come, by its name, so that it goes on there after an interruption."""
+
+    __tablename__ = "chatwoot_cursor"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("tenant_id", "name"),)
+
+    name: Mapped[str]
+    position: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -1,13 +1,22 @@
 """The Chatwoot plugin as the core sees it."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import click
+from flask import Blueprint
+
 from citaplanner_core.hooks.hookspecs import hookimpl
-from citaplanner_core.hooks.types import Setting
+from citaplanner_core.hooks.types import AppointmentEvent, Channel, JobHandler, Process, Setting
+from plugins.chatwoot import demo, inbound, reply, sync, webhook
+from plugins.chatwoot import identity as identity
 from plugins.chatwoot import models as models
+from plugins.chatwoot.channel import ChatwootChannel
 from plugins.chatwoot.settings import SETTINGS
 from plugins.chatwoot.story import play
+
+SANDBOX_PORT = 3100
 
 
 class ChatwootPlugin:
@@ -16,6 +25,39 @@ class ChatwootPlugin:
     @hookimpl
     def citaplanner_settings_schema(self) -> Sequence[Setting]:
         return SETTINGS
+
+    @hookimpl
+    def citaplanner_notification_channels(self) -> Sequence[Channel]:
+        return [ChatwootChannel()]
+
+    @hookimpl
+    def citaplanner_job_handlers(self) -> Mapping[str, JobHandler]:
+        return {inbound.EVENT: inbound.handle_event, reply.REPLY: reply.post, sync.SYNC: sync.sync_contact}
+
+    @hookimpl
+    def citaplanner_appointment_committed(self, event: AppointmentEvent) -> None:
+        sync.on_appointment(event)
+
+    @hookimpl
+    def citaplanner_commands(self) -> Sequence[click.Command]:
+        from plugins.chatwoot.commands import chatwoot
+
+        return [chatwoot]
+
+    @hookimpl
+    def citaplanner_development_processes(self) -> Sequence[Process]:
+        state = ("--state", "{instance}/sandbox.json")
+        argv = (sys.executable, "-m", "plugins.chatwoot.sandbox", "--port", "{port}", *state)
+        return [Process("sandbox", argv, "http://127.0.0.1:{port}/health", SANDBOX_PORT)]
+
+    @hookimpl
+    def citaplanner_demo_seed(self, tenant_id: int, addresses: Mapping[str, str]) -> None:
+        if "sandbox" in addresses:
+            demo.connect_to_sandbox(tenant_id, sandbox=addresses["sandbox"], web=addresses["web"])
+
+    @hookimpl
+    def citaplanner_blueprints(self) -> Sequence[Blueprint]:
+        return [webhook.blueprint]
 
     @hookimpl
     def citaplanner_demo_story(self) -> Callable[[Mapping[str, Any]], int]:

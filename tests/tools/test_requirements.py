@@ -1,8 +1,10 @@
 """The pinned requirements are what setup.cfg and the packages themselves ask for, no less and no more."""
 
+import ast
 import configparser
 import re
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+import sys
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -66,3 +68,25 @@ def test_pins_satisfy_setup_cfg_and_are_what_is_installed() -> None:
     for requirement in asked_for("postgres", "demo", "dev"):
         assert pins[canonicalize_name(requirement.name)] in requirement.specifier
     assert {name: distribution(name).version for name in pins} == pins
+
+
+def imported(tree: str) -> set[str]:
+    """Top-level names that the Python files below a folder import, our own and the standard library's left out."""
+    names = set()
+    for path in (ROOT / tree).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"_typeshed", "citaplanner_core", "plugins"}
+
+
+def test_what_is_imported_by_name_is_asked_for_by_name() -> None:
+    providers = packages_distributions()
+    needed = {
+        canonicalize_name(providers[name][0])
+        for tree in ("citaplanner_core", "plugins", "migrations")
+        for name in imported(tree)
+    }
+    assert needed <= {canonicalize_name(item.name) for item in asked_for("postgres", "demo", "dev")}

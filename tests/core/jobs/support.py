@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import update
 
 import citaplanner_core.booking.models  # noqa: F401  # the tenant table, which jobs refer to
 from citaplanner_core.crypto import init_crypto
@@ -43,7 +44,7 @@ def jobs(app: Flask) -> list[dict[str, Any]]:
 def change(app: Flask, **values: Any) -> None:
     """Change all jobs behind everybody's back: time passed, a clock jumped."""
     with app.app_context(), system_work("test", write=True) as session:
-        session.query(Job).update(values)
+        session.execute(update(Job).values(values))
 
 
 def source(handlers: Mapping[str, JobHandler], *, lease: float = 30, deadline: float = 300) -> JobSource:

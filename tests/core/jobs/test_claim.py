@@ -51,9 +51,9 @@ def test_four_workers_take_each_row_once(app: Flask, tenant: int) -> None:
 
 
 @pytest.mark.slow
-def test_processes_take_each_row_once(app: Flask, tenant: int, database_url: str) -> None:
+def test_processes_take_each_row_once(app: Flask, tenant: int, migrated_url: str) -> None:
     many(app, tenant, 1000)
-    command = [sys.executable, "-m", "tests.core.jobs.processes", "drain", database_url]
+    command = [sys.executable, "-m", "tests.core.jobs.processes", "drain", migrated_url]
     processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     shares = [process.communicate(timeout=60)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]

@@ -67,12 +67,12 @@ def test_commit_wakes_the_worker(app: Flask, tenant: int) -> None:
             assert eventually(lambda count=count: statuses(app) == [DONE] * count)  # type: ignore[misc]  # bound now
 
 
-def test_commit_of_another_process_wakes_the_worker(app: Flask, tenant: int, database_url: str) -> None:
+def test_commit_of_another_process_wakes_the_worker(app: Flask, tenant: int, migrated_url: str) -> None:
     tick = Tick()
     with running(app, source({"work": tick}), poll_seconds=60, beat_seconds=60):
         put(app, tenant, "work")
         assert tick.came(10)
-        command = [sys.executable, "-m", "tests.core.jobs.processes", "put", database_url, str(tenant)]
+        command = [sys.executable, "-m", "tests.core.jobs.processes", "put", migrated_url, str(tenant)]
         subprocess.run(command, cwd=ROOT, check=True, timeout=60)
         assert tick.came(10)
 
@@ -219,9 +219,9 @@ def test_stop_leaves_what_does_not_finish_to_its_lease(app: Flask, tenant: int) 
     found.gone()
 
 
-def test_job_of_a_killed_worker_is_done_by_another(app: Flask, tenant: int, database_url: str) -> None:
+def test_job_of_a_killed_worker_is_done_by_another(app: Flask, tenant: int, migrated_url: str) -> None:
     put(app, tenant, "work")
-    command = [sys.executable, "-m", "tests.core.jobs.processes", "hang", database_url]
+    command = [sys.executable, "-m", "tests.core.jobs.processes", "hang", migrated_url]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as victim:
         try:
             assert victim.stdout
@@ -275,18 +275,15 @@ def test_chores_are_done_again_and_a_broken_one_harms_nobody(app: Flask, tenant:
 def test_worker_survives_a_database_that_fails_for_a_while(
     app: Flask, tenant: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from citaplanner_core.jobs import engine
-
     tick, failed = Tick(), Tick()
-    real = engine.claim
 
     def broken(*given: object, **named: object) -> None:
         failed.calls.release()
         raise OSError
 
-    monkeypatch.setattr(engine, "claim", broken)
+    monkeypatch.setattr("citaplanner_core.jobs.engine.claim", broken)
     put(app, tenant, "work")
     with running(app, source({"work": tick}), poll_seconds=0.05):
         assert failed.came()
-        monkeypatch.setattr(engine, "claim", real)
+        monkeypatch.undo()
         assert tick.came()

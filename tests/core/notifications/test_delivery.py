@@ -306,6 +306,31 @@ def test_a_crash_between_call_and_commit_is_asked_about(scene: Scene, monkeypatc
     assert scene.statuses()["confirmation"] == "SENT"
 
 
+def test_while_the_provider_cannot_tell_nothing_is_sent_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(scene, AskableChannel("chatwoot"))
+    scene.first.answers = [Ambiguous("timed out")]
+    scene.book()
+    with monkeypatch.context() as patch:
+
+        def cannot_tell(*_: object) -> None:
+            raise Retry("down", after=30)
+
+        patch.setattr(AskableChannel, "find_sent", cannot_tell)
+        scene.run(times=4)
+    scene.run(times=2)
+    confirmations = [message for message in scene.first.sent if message.type == "APPOINTMENT_CONFIRMATION"]
+    assert len(confirmations) == 1
+    assert scene.statuses()["confirmation"] == "SENT"
+
+
+def test_a_channel_that_never_reaches_somebody_is_given_up_at_once(scene: Scene) -> None:
+    scene.first.answers = [Permanent("unreachable")]
+    scene.book()
+    scene.run()
+    assert scene.statuses()["confirmation"] == "SENT"
+    assert len(scene.second.sent) == 1
+
+
 def test_where_nobody_can_be_asked_reminders_are_sent_again(scene: Scene) -> None:
     scene.first.answers = [Ambiguous("broken")]
     scene.book()

@@ -18,6 +18,8 @@ def upgrade() -> None:
         sa.Column("inbox_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("channel_type", sa.String(), nullable=True),
         sa.Column("status", sa.String(), nullable=False),
+        sa.Column("known", sa.JSON(), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_incoming_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -42,6 +44,33 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "chatwoot_cursor",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("position", sa.JSON(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenant.id"], name=op.f("fk_chatwoot_cursor_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chatwoot_cursor")),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_chatwoot_cursor_tenant_id_id")),
+        sa.UniqueConstraint("tenant_id", "name", name=op.f("uq_chatwoot_cursor_tenant_id_name")),
+    )
+    op.create_table(
+        "chatwoot_lock",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("token", sa.String(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenant.id"], name=op.f("fk_chatwoot_lock_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chatwoot_lock")),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_chatwoot_lock_tenant_id_id")),
+        sa.UniqueConstraint("tenant_id", "name", name=op.f("uq_chatwoot_lock_tenant_id_name")),
+    )
+    op.create_table(
         "chatwoot_config",
         sa.Column("branch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("base_url", sa.String(), nullable=True),
@@ -53,6 +82,7 @@ def upgrade() -> None:
         sa.Column("webhook_id", sa.Integer(), nullable=True),
         sa.Column("webhook_secret", sa.Text(), nullable=True),
         sa.Column("previous_webhook_secret", sa.Text(), nullable=True),
+        sa.Column("inbox_webhook_secret", sa.Text(), nullable=True),
         sa.Column("allow_unsigned", sa.Boolean(), nullable=False),
         sa.Column("enable_notifications", sa.Boolean(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
@@ -99,6 +129,8 @@ def upgrade() -> None:
         sa.Column("trust", sa.String(), nullable=False),
         sa.Column("pushed", sa.JSON(), nullable=False),
         sa.Column("noted", sa.String(), nullable=True),
+        sa.Column("known", sa.JSON(), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=True),
         sa.Column("linked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -130,7 +162,8 @@ def upgrade() -> None:
         sa.Column("event", sa.String(), nullable=False),
         sa.Column("delivery_id", sa.String(), nullable=True),
         sa.Column("object_key", sa.String(), nullable=True),
-        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("conversation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("processed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outcome", sa.String(), nullable=True),
@@ -154,6 +187,15 @@ def upgrade() -> None:
         ),
         sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_chatwoot_event_tenant_id_id")),
     )
+    with op.batch_alter_table("chatwoot_event", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_chatwoot_event_waiting",
+            ["tenant_id", "account_ref", "conversation_id"],
+            unique=False,
+            postgresql_where=sa.text("processed_at IS NULL"),
+            sqlite_where=sa.text("processed_at IS NULL"),
+        )
+
     op.create_table(
         "chatwoot_interaction",
         sa.Column("account_ref", sa.String(), nullable=False),
@@ -167,6 +209,8 @@ def upgrade() -> None:
         sa.Column("question", sa.String(), nullable=True),
         sa.Column("intent", sa.String(), nullable=True),
         sa.Column("action", sa.String(), nullable=True),
+        sa.Column("reply_key", sa.String(), nullable=True),
+        sa.Column("schedule_version", sa.Integer(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -211,6 +255,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_chatwoot_interaction_tenant_id_account_ref_conversation_id"))
 
     op.drop_table("chatwoot_interaction")
+    with op.batch_alter_table("chatwoot_event", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_chatwoot_event_waiting",
+            postgresql_where=sa.text("processed_at IS NULL"),
+            sqlite_where=sa.text("processed_at IS NULL"),
+        )
+
     op.drop_table("chatwoot_event")
     with op.batch_alter_table("chatwoot_contact", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_chatwoot_contact_tenant_id_client_id"))
@@ -227,6 +278,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_chatwoot_config_account_id"))
 
     op.drop_table("chatwoot_config")
+    op.drop_table("chatwoot_lock")
+    op.drop_table("chatwoot_cursor")
     with op.batch_alter_table("chatwoot_conversation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_chatwoot_conversation_tenant_id_account_ref_contact_id_inbox_id"))
 

@@ -113,10 +113,12 @@ class State:
         self._by_conversation: dict[int, list[Message]] = defaultdict(list)
 
     def reset(self) -> None:
-        """Back to the start-up content."""
+        """Back to the start-up content. Ids of contacts and messages are not given again: no Chatwoot does that."""
         with self.lock:
+            numbers = {table: self.ids[table] for table in AGED if table in self.ids}
             self._clear()
             self._fill(self)
+            self.ids |= numbers
             self.touch()
 
     def next_id(self, table: str) -> int:
