@@ -12,7 +12,7 @@ from tests import services
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-LINTERS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("lint-imports",))
+LINTERS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("lint-imports", "--no-cache"))
 USED_BY_TESTS = {"postgresql": "everything on PostgreSQL (SQLite was tested)"}
 """Services that tests use where they are found, with what is left out where they are not."""
 
@@ -27,7 +27,7 @@ def test(arguments: list[str]) -> int:
     missing = [f"{name} is required: {troubles[name]}" for name in sorted(required) if troubles[name]]
     if missing:
         return _say(*missing, status=1)
-    status = _run("pytest", *arguments)
+    status = _run("pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal", *arguments)
     left_out = [f"Left out: {what}: {troubles[name]}" for name, what in USED_BY_TESTS.items() if troubles[name]]
     return _say(*left_out, status=status)
 

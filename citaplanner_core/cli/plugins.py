@@ -9,7 +9,8 @@ from flask import current_app
 
 from citaplanner_core.cli import skeleton
 from citaplanner_core.cli.common import Failure, full_app, in_app, json_option, report, tenant_id, tenant_option
-from citaplanner_core.hooks import dispatch, lifecycle, migrations
+from citaplanner_core.database import work
+from citaplanner_core.hooks import dispatch, lifecycle, migrations, settings
 from citaplanner_core.hooks.registry import discover, registry, resolve
 from citaplanner_core.hooks.types import HealthCheck
 from citaplanner_core.web.health import problems
@@ -149,6 +150,32 @@ NEXT_STEPS = (
     "  citaplanner plugins enable {name} --tenant T",
     "  python -m pytest {folder}",
 )
+
+
+@plugins.command("settings")
+@click.argument("name")
+@tenant_option
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="Empty takes it away; KEY alone asks, unseen.")
+@json_option
+@in_app()
+def show_settings(name: str, slug: str, given: tuple[str, ...], as_json: bool) -> None:
+    """Show a tenant's settings of a plugin and where each comes from, after changing some."""
+    if name not in registry().manifests:
+        raise Failure(f"plugin {name!r} is not in CITAPLANNER_PLUGINS")
+    values = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        values[key.strip()] = value if equals else click.prompt(key.strip(), hide_input=True)
+    tenant = tenant_id(slug)
+    if values:
+        with work(tenant) as session:
+            settings.write(session, name, values)
+    with work(tenant, write=False) as session:
+        found = settings.read(session, name)
+    lines = [
+        f"{key:16} {'' if value is None else value!s:40} {found.sources[key]}" for key, value in found.masked().items()
+    ]
+    report(found.masked(), lines or [f"{name} has no settings"], as_json=as_json)
 
 
 @click.command()

@@ -170,45 +170,47 @@ def _soon() -> str:
 @click.option("--without-worker", is_flag=True, hidden=True)
 def demo(story: bool, without_worker: bool) -> int:
     """Play the story on processes and a database of its own, and say what was seen."""
-    _demo_environment()
-    with (
-        tempfile.TemporaryDirectory(prefix="citaplanner-story-") as folder,
-        _story_demo(folder, without_worker) as ready,
-    ):
-        os.environ["CITAPLANNER_INSTANCE_PATH"] = folder
-        app = full_app()
-        with app.app_context():
+    with tempfile.TemporaryDirectory(prefix="citaplanner-story-") as folder:
+        _throw_away(folder)
+        _demo_environment()
+        with full_app().app_context():
             stories = dispatch.collect("demo_story")
-            token = make_demo()["token"]
             db.engine.dispose()
         if not stories:
             raise Failure("no plugin in CITAPLANNER_PLUGINS has a story to play")
-        played = [play({"addresses": ready, "token": token, "echo": click.echo}) for _, play in stories]
-        return max(int(code) for code in played)
+        with _running_demo(without_worker) as (addresses, token):
+            scene = {"addresses": addresses, "token": token, "echo": click.echo}
+            return max(int(play(scene)) for _, play in stories)
+
+
+def _throw_away(folder: str) -> None:
+    """Settle everything that could reach the operator's own deployment, or a port that is taken."""
+    os.environ.update(
+        CITAPLANNER_INSTANCE_PATH=folder,
+        CITAPLANNER_DATABASE_URL=f"sqlite:///{Path(folder) / 'story.db'}",
+        CITAPLANNER_PUBLIC_URL="",
+        CITAPLANNER_DELIVERY="live",
+        CITAPLANNER_LOG_LEVEL=os.environ.get("CITAPLANNER_LOG_LEVEL", "ERROR"),
+        HOST="127.0.0.1",
+        PORT="0",
+    )
 
 
 @contextlib.contextmanager
-def _story_demo(folder: str, without_worker: bool) -> Iterator[dict[str, str]]:
-    """Run a whole demo in a throw-away folder on free ports; yield the addresses of its READY line."""
-    settled = {
-        "CITAPLANNER_INSTANCE_PATH": folder,
-        "CITAPLANNER_DATABASE_URL": f"sqlite:///{Path(folder) / 'story.db'}",
-        "CITAPLANNER_PUBLIC_URL": "",
-        "CITAPLANNER_DELIVERY": "live",
-        "CITAPLANNER_LOG_LEVEL": os.environ.get("CITAPLANNER_LOG_LEVEL", "ERROR"),
-        "PORT": "0",
-    }
-    os.environ.update(settled)
+def _running_demo(without_worker: bool) -> Iterator[tuple[dict[str, str], str]]:
+    """Run a whole demo; yield the addresses of its READY line, and the token it printed."""
     extra = ("--without-worker",) if without_worker else ()
     process = subprocess.Popen(
         (*COMMAND, "run", "--demo", *extra), stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
     )
-    output = process.stdout
+    output, token = process.stdout, ""
     assert output is not None
     try:
         for line in output:
+            if line.startswith("Token "):
+                token = line.split()[1]
             if line.startswith("READY "):
-                yield dict(part.split("=", 1) for part in line.split()[1:])
+                yield dict(part.split("=", 1) for part in line.split()[1:]), token
                 break
         else:
             raise Failure("the demo did not start; what it said stands above")

@@ -81,6 +81,10 @@ def install(name: str) -> list[str]:
     core = migrations.current(migrations.CORE)
     if core is None:
         raise PluginError("the core has no tables yet: run `citaplanner migrate` first")
+    if manifest.core_revision and not migrations.is_known(migrations.CORE, manifest.core_revision):
+        raise PluginError(
+            f"plugin {name!r} needs core revision {manifest.core_revision}, which this core does not have"
+        )
     done = []
     if manifest.migrations:
         before = migrations.current(name)

@@ -80,7 +80,7 @@ class _Attempt:
 
 
 class _StillUnknown(Exception):
-    """The provider could not tell whether an earlier attempt arrived: it must be asked again before anything is sent."""
+    """The provider could not tell whether an earlier attempt arrived: it must be asked again before we send."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(_describe(cause))
@@ -298,7 +298,10 @@ def _settle(session: Session, claim: loop.Claim, attempt: _Attempt, outcome: Rec
     if isinstance(outcome, Permanent | AuthFailed):
         reason = outcome.reason if isinstance(outcome, Permanent) else "auth_failed"
         _record(delivery, FAILED, now, reason=reason, error=detail)
-        loop.release(session, Notification, claim, due=now, reason=reason, error=detail)
+        if reason == "outcome_unknown":  # it may have arrived: another channel could say it twice
+            loop.settle(session, Notification, claim, FAILED, reason=reason, error=detail)
+        else:
+            loop.release(session, Notification, claim, due=now, reason=reason, error=detail)
         return
     if not isinstance(outcome, Retry):
         delivery.error = detail

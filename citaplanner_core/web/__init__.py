@@ -1,13 +1,19 @@
 """The HTTP side of the core."""
 
-from flask import Blueprint, Flask
+from flask import Flask
 
 
 def register_web(app: Flask) -> None:
     """Give the app the core's pages and its API."""
-    from citaplanner_core.web import api, health
+    from citaplanner_core.web import api, client_pages, errors, health, metrics, pages
 
-    parts: list[Blueprint] = [health.blueprint, api.register()]
-    for blueprint in parts:
+    errors.register_errors(app)
+    for blueprint in (
+        pages.blueprint,
+        client_pages.blueprint,
+        health.blueprint,
+        metrics.make_blueprint(),
+        api.blueprint,
+    ):
         app.register_blueprint(blueprint)
     api.spec.app = app

@@ -1,7 +1,7 @@
 """The job `event`: a stored webhook is acted on, once, whatever the order in which they come.
 
-Events of one contact are handled one at a time. Messages of one conversation that wait are handled oldest first, so
-that "yes" and "no" written in that order also count in that order.
+Events of one contact are handled one at a time. Of the messages that wait the oldest is handled first, so that "yes"
+and "no" written in that order also count in that order.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ from plugins.chatwoot.events import (
     incoming_message,
     parse_event,
 )
-from plugins.chatwoot.models import ChatwootConfig, ChatwootEvent, ChatwootInteraction
+from plugins.chatwoot.models import ChatwootConfig, ChatwootContact, ChatwootEvent, ChatwootInteraction
 from plugins.chatwoot.sightings import Sighting
 
 EVENT = "event"
@@ -104,53 +104,49 @@ class _Handler:
 
     def handle(self, stored: ChatwootEvent, event: Event) -> None:
         contact_id = as_id(contact_of(event.raw).get("id"))
+        row = None
         if contact_id is not None:
-            sightings.hold_contact(self.session, account_ref=self.account_ref, contact_id=contact_id)
+            row = sightings.hold_contact(self.session, account_ref=self.account_ref, contact_id=contact_id)
             self.session.refresh(stored)
             if stored.processed_at is not None:
                 return
-        if event.name == "message_created":
-            for earlier, its_event in self._waiting_before(stored, event):
-                self._try(earlier, its_event)
-        _done(stored, self._process(event, stored.received_at))
+            if event.name == "message_created":
+                for earlier, its_event in self._waiting_before(event, row):
+                    self._try(earlier, its_event, row)
+        _done(stored, self._process(event, row, stored.received_at))
         self._sync()
 
-    def _waiting_before(self, stored: ChatwootEvent, event: Event) -> list[tuple[ChatwootEvent, Event]]:
-        if event.conversation_id is None or event.object_id is None:
-            return []
+    def _waiting_before(self, event: Event, row: ChatwootContact) -> list[tuple[ChatwootEvent, Event]]:
         waiting = self.session.scalars(
             select(ChatwootEvent).where(
                 ChatwootEvent.account_ref == self.account_ref,
-                ChatwootEvent.conversation_id == event.conversation_id,
+                ChatwootEvent.contact_id == row.contact_id,
                 ChatwootEvent.event == "message_created",
                 ChatwootEvent.processed_at.is_(None),
-                ChatwootEvent.id != stored.id,
             )
         )
         found = [(one, parsed) for one in waiting if (parsed := parse_event(one.payload)) is not None]
-        older = [pair for pair in found if (pair[1].object_id or 0) < event.object_id]
+        older = [pair for pair in found if (pair[1].object_id or 0) < (event.object_id or 0)]
         return sorted(older, key=lambda pair: pair[1].object_id or 0)
 
-    def _try(self, stored: ChatwootEvent, event: Event) -> None:
+    def _try(self, stored: ChatwootEvent, event: Event, row: ChatwootContact) -> None:
         """Handle an earlier message; one that fails is left to its own job and holds up nothing."""
         event_id = stored.id
         try:
             with self.session.begin_nested():
-                _done(stored, self._process(event, stored.received_at))
+                _done(stored, self._process(event, row, stored.received_at))
         except Exception as error:
             log.warning("chatwoot_earlier_event_failed", event_id=event_id, error=type(error).__name__)
 
-    def _process(self, event: Event, received_at: datetime) -> str:
+    def _process(self, event: Event, row: ChatwootContact | None, received_at: datetime) -> str:
+        if row is None:
+            return self._act(event, None, received_at)
         contact = contact_of(event.raw)
-        contact_id = as_id(contact.get("id"))
-        seen = None
-        if contact_id is not None:
-            row = sightings.hold_contact(self.session, account_ref=self.account_ref, contact_id=contact_id)
-            seen = sightings.see(
-                self.session, account=self.account, row=row, contact=contact, event=event, received_at=received_at
-            )
-            if seen.relinked or event.name == "message_created":
-                self.changed.append(seen)
+        seen = sightings.see(
+            self.session, account=self.account, row=row, contact=contact, event=event, received_at=received_at
+        )
+        if seen.relinked or event.name == "message_created":
+            self.changed.append(seen)
         return self._act(event, seen, received_at)
 
     def _sync(self) -> None:

@@ -137,7 +137,7 @@ class ChatwootConversation(TenantScoped, Base):
 class ChatwootEvent(TenantScoped, Base):
     """A webhook as it came, stored once. `object_key` is (event, object id) for creations.
 
-    `conversation_id` is None for events about contacts.
+    `contact_id` is whom it is about.
     """
 
     __tablename__ = "chatwoot_event"
@@ -153,7 +153,7 @@ class ChatwootEvent(TenantScoped, Base):
                 "ix_chatwoot_event_waiting",
                 "tenant_id",
                 "account_ref",
-                "conversation_id",
+                "contact_id",
                 postgresql_where=waiting,
                 sqlite_where=waiting,
             ),
@@ -164,7 +164,7 @@ class ChatwootEvent(TenantScoped, Base):
     event: Mapped[str]
     delivery_id: Mapped[str | None]
     object_key: Mapped[str | None]
-    conversation_id: Mapped[int | None] = mapped_column(BigId)
+    contact_id: Mapped[int | None] = mapped_column(BigId)
     payload: Mapped[dict[str, Any]] = mapped_column(StoredBody)
     received_at: Mapped[datetime] = mapped_column(default=utcnow)
     processed_at: Mapped[datetime | None]

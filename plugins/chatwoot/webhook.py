@@ -22,7 +22,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from citaplanner_core.database import WAKE_CHANNEL, UTCDateTime, system_connection, utcnow
 from plugins.chatwoot import receivers
-from plugins.chatwoot.events import Event, as_text, is_noise, parse_event
+from plugins.chatwoot.events import Event, as_id, as_text, contact_of, is_noise, parse_event
 from plugins.chatwoot.receivers import Receiver
 
 LARGEST_BODY = 1024 * 1024
@@ -176,9 +176,9 @@ def _no_constant(name: str) -> NoReturn:
 
 _EVENT = """
 INSERT INTO chatwoot_event
-    (tenant_id, config_id, account_ref, event, delivery_id, object_key, conversation_id, payload, received_at)
+    (tenant_id, config_id, account_ref, event, delivery_id, object_key, contact_id, payload, received_at)
 VALUES
-    (:tenant_id, :config_id, :account_ref, :event, :delivery_id, :object_key, :conversation_id, :payload, :now)
+    (:tenant_id, :config_id, :account_ref, :event, :delivery_id, :object_key, :contact_id, :payload, :now)
 ON CONFLICT DO NOTHING RETURNING id
 """
 _JOB = "INSERT INTO job (tenant_id, kind, plugin, payload, due, status, attempt, created_at)"
@@ -207,7 +207,7 @@ def store(receiver: Receiver, event: Event, body: str, delivery_id: str | None) 
         "event": event.name,
         "delivery_id": delivery_id,
         "object_key": event.object_key,
-        "conversation_id": event.conversation_id,
+        "contact_id": as_id(contact_of(event.raw).get("id")),
         "payload": body,
         "now": utcnow(),
     }

@@ -1,6 +1,7 @@
 """The core knows no plugin: not one is named in its code, texts or migrations. (Imports: `make lint`.)"""
 
 import ast
+import functools
 import io
 import tokenize
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ ALLOWED = {
     ("citaplanner_core/phones.py", "whatsapp"): "how numbers are written in ids of that network",
     ("citaplanner_core/replies/vocabulary.py", "whatsapp"): "a word that clients write",
     ("citaplanner_core/cli/notifications.py", "chatwoot"): "an example in a help text",
-    ("citaplanner_core/cli/serve.py", "whatsapp"): "what to try in the demo",
 }
 
 
@@ -41,6 +41,7 @@ def code(source: str) -> str:
     return kept
 
 
+@functools.cache
 def named() -> set[tuple[str, str]]:
     """Return (file, word) for each of the words that stands in a file of the core."""
     found = set()

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import g
-from spectree import Response
 
 from citaplanner_core.booking import appointments as verbs
 from citaplanner_core.booking.errors import find
 from citaplanner_core.booking.models import Appointment
 from citaplanner_core.database import work
 from citaplanner_core.notifications import service
-from citaplanner_core.web.api import blueprint, spec
+from citaplanner_core.web.api.base import blueprint
+from citaplanner_core.web.api.document import operation
 from citaplanner_core.web.api.paging import page_of
 from citaplanner_core.web.api.schemas import (
     AppointmentShown,
@@ -20,11 +20,11 @@ from citaplanner_core.web.api.schemas import (
     Move,
     NewAppointment,
     Page,
-    Problem,
+    Timeline,
     TimelineEntry,
 )
 
-TAGS = ["appointments"]
+TAG = "appointments"
 
 
 def shown(appointment: Appointment) -> dict[str, Any]:
@@ -33,17 +33,14 @@ def shown(appointment: Appointment) -> dict[str, Any]:
 
 
 @blueprint.get("/appointments")
-@spec.validate(resp=Response(HTTP_200=AppointmentsPage, HTTP_401=Problem, HTTP_422=Problem), tags=TAGS)
+@operation(TAG, AppointmentsPage)
 def list_appointments(query: Page) -> Any:
     """List appointments."""
     return page_of(Appointment, AppointmentShown, query)
 
 
 @blueprint.post("/appointments")
-@spec.validate(
-    resp=Response(HTTP_201=AppointmentShown, HTTP_401=Problem, HTTP_404=Problem, HTTP_409=Problem, HTTP_422=Problem),
-    tags=TAGS,
-)
+@operation(TAG, AppointmentShown, 404, 409, status=201)
 def book(json: NewAppointment) -> Any:
     """Book an appointment.
 
@@ -55,7 +52,7 @@ def book(json: NewAppointment) -> Any:
 
 
 @blueprint.get("/appointments/<int:appointment_id>")
-@spec.validate(resp=Response(HTTP_200=AppointmentShown, HTTP_401=Problem, HTTP_404=Problem), tags=TAGS)
+@operation(TAG, AppointmentShown, 404)
 def show_appointment(appointment_id: int) -> Any:
     """Show an appointment."""
     with work(g.tenant_id, write=False) as session:
@@ -63,8 +60,8 @@ def show_appointment(appointment_id: int) -> Any:
 
 
 @blueprint.get("/appointments/<int:appointment_id>/timeline")
-@spec.validate(resp=Response(HTTP_401=Problem, HTTP_404=Problem), tags=TAGS)
-def timeline(appointment_id: int) -> Any:
+@operation(TAG, Timeline, 404)
+def show_timeline(appointment_id: int) -> Any:
     """Show what happened: changes, and everything sent, waiting and not sent, with the reasons."""
     with work(g.tenant_id, write=False) as session:
         find(session, Appointment, appointment_id, "appointment_id")
@@ -80,10 +77,8 @@ def _verb(path: str, verb: Callable[..., Appointment], body: type[Change], summa
     view.__name__ = path.replace("-", "_")
     view.__doc__ = summary
     view.__annotations__["json"] = body
-    answers = Response(
-        HTTP_200=AppointmentShown, HTTP_401=Problem, HTTP_404=Problem, HTTP_409=Problem, HTTP_422=Problem
-    )
-    blueprint.post(f"/appointments/<int:appointment_id>/{path}")(spec.validate(resp=answers, tags=TAGS)(view))
+    documented = operation(TAG, AppointmentShown, 404, 409)(view)
+    blueprint.post(f"/appointments/<int:appointment_id>/{path}")(documented)
 
 
 _verb("confirm", verbs.confirm, Change, "Confirm an appointment.")

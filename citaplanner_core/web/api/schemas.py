@@ -3,16 +3,57 @@
 from datetime import UTC, date
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
-Time = Annotated[AwareDatetime, PlainSerializer(lambda at: at.astimezone(UTC).isoformat().replace("+00:00", "Z"))]
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+from citaplanner_core.booking.errors import LARGEST_ID
+
+
+def _text(value: object) -> object:
+    """Refuse numbers: pydantic takes them for seconds since 1970."""
+    if isinstance(value, str) and "-" in value:
+        return value
+    raise ValueError("write it like 2030-05-01, a time like 2030-05-01T10:00:00-06:00")
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise ValueError("give a text or a number")
+
+
+Time = Annotated[
+    AwareDatetime,
+    PlainSerializer(
+        lambda at: at.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str, when_used="json"
+    ),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Start = Annotated[
+    AwareDatetime, BeforeValidator(_text), Field(description="With its zone, such as 2030-05-01T10:00:00-06:00.")
+]
+Id = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
+Value = Annotated[Any, AfterValidator(_plain), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
 
 
 class Given(BaseModel):
     """A request body: unknown fields are refused, so that a misspelt one is not lost in silence."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class Query(BaseModel):
+    """What stands behind the `?`: unknown names are refused too."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Shown(BaseModel):
@@ -38,21 +79,23 @@ class NewAppointment(Given):
     service_id: Id
     professional_id: Id
     branch_id: Id
-    start: AwareDatetime
+    start: Start
     booked_by: Literal["client", "staff"] = "client"
     notes: str = ""
 
 
 class Change(Given):
-    """Who changes an appointment and why. `expected_version` refuses the change when somebody else was first."""
+    """Who changes an appointment and why."""
 
     by: Literal["client", "staff"] = "staff"
     reason: str | None = None
-    expected_version: int | None = None
+    expected_version: Annotated[
+        int | None, Field(strict=True, description="Refuses the change when the appointment is at another version.")
+    ] = None
 
 
 class Move(Change):
-    start: AwareDatetime
+    start: Start
     professional_id: Id | None = None
     service_id: Id | None = None
     branch_id: Id | None = None
@@ -87,6 +130,10 @@ class TimelineEntry(BaseModel):
     channel: str | None = None
 
 
+class Timeline(BaseModel):
+    items: list[TimelineEntry]
+
+
 class PhoneShown(Shown):
     raw: str
     e164: str
@@ -98,9 +145,9 @@ class NewClient(Given):
     first_name: str
     last_name: str = ""
     email: str | None = None
-    phones: list[str] = []
+    phones: Annotated[list[str], Field(description="As people type them, in the tenant's country.")] = []
     language: str | None = None
-    birthday: date | None = None
+    birthday: Annotated[date, BeforeValidator(_text)] | None = None
     notes: str = ""
 
 
@@ -132,19 +179,33 @@ class BranchShown(Named):
 
 
 class NewNotification(Given):
-    type: str
-    recipient_id: Id
-    channel: str | None = None
-    message: str | None = None
-    template: str | None = None
-    variables: dict[str, Any] = {}
-    appointment_id: Id | None = None
+    type: Annotated[str, Field(description="Such as APPOINTMENT_REMINDER.")]
+    recipient_id: Annotated[Id, Field(description="The client who is written to.")]
+    channel: Annotated[
+        str | None, Field(min_length=1, description="In any case; without it the client's channels are tried in turn.")
+    ] = None
+    message: Annotated[str | None, Field(min_length=1, description="These words instead of the type's text.")] = None
+    template: Annotated[str | None, Field(min_length=1, description="The key of another text than the type's.")] = None
+    variables: Annotated[dict[str, Value], Field(description="Values for the text, by name.")] = {}
+    appointment_id: Annotated[Id | None, Field(description="The appointment that the text speaks of.")] = None
 
 
-class Wait(BaseModel):
-    """`wait` is in seconds: how long to wait until the notification is settled."""
+class Wait(Query):
+    wait: Annotated[
+        float, Field(ge=0, le=30, description="How many seconds to wait until the notification is settled.")
+    ] = 0
 
-    wait: Annotated[float, Field(ge=0, le=30)] = 0
+
+class OnceOnly(BaseModel):
+    key: Annotated[
+        str | None,
+        Field(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=200,
+            description="The same key gives the first notification again instead of sending another.",
+        ),
+    ] = None
 
 
 class NotificationShown(Shown):
@@ -155,10 +216,8 @@ class NotificationShown(Shown):
     error: str | None
 
 
-class Page(BaseModel):
-    """`after` is the last id of the page before; the answer's `next` is None on the last page."""
-
-    after: Annotated[int, Field(ge=0)] = 0
+class Page(Query):
+    after: Annotated[int, Field(ge=0, le=LARGEST_ID, description="The answer's `next` of the page before.")] = 0
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 

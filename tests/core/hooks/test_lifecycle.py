@@ -192,6 +192,12 @@ def test_a_plugin_whose_package_is_gone_does_not_block_the_core(deployment: Depl
     assert deployment.command("plugins", "uninstall", "notes", "--drop-data", "--yes", **alone).returncode == 1
 
 
+def test_a_plugin_made_for_a_newer_core_schema_is_refused(on_sqlite: Deployment) -> None:
+    on_sqlite.add("notes", MODELS, manifest='core_revision = "core_9999"', revisions={"notes_0001.py": FIRST})
+    done = on_sqlite.command("migrate")
+    assert (done.returncode, "needs core revision core_9999" in done.stderr) == (1, True)
+
+
 def test_uninstalling_says_what_to_choose_and_respects_dependants(on_sqlite: Deployment) -> None:
     notes(on_sqlite)
     on_sqlite.add("after", manifest='depends = ["notes"]')

@@ -5,25 +5,27 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from citaplanner_core.cli.common import Failure
+from citaplanner_core.cli.plugins import plugins
 from tests.core.hooks.toy import Deployment
 
-SEND = """
-from citaplanner_core.hooks import settings
+LIVE = """
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.notifications.service import send_notification
 from citaplanner_core.testing.worker import run_due
-from sqlalchemy import select
-from citaplanner_core.booking.models import Tenant
-with system_work("the only tenant") as session:
-    tenant = session.scalars(select(Tenant.id)).one()
+lifecycle.migrate_all(["pager"])
+tenant = factories.make_tenant()
+lifecycle.enable("pager", tenant)
 with work(tenant) as session:
     client = factories.make_client(session)
     sent = send_notification(type="PROMOTION", recipient_id=client.id, channel="pager", message="Hola")
-    print(sorted(settings.read(session, "pager")))
 run_due(app)
 with work(tenant, write=False) as session:
     print(session.get_one(Notification, sent.notification_id).status, registry().troubles)
+print([(plugin.state, plugin.listed, plugin.title) for plugin in lifecycle.statuses() if plugin.name == "pager"])
+print([setting.key for setting in registry().settings["pager"]])
 """
 
 
@@ -44,13 +46,8 @@ def test_what_it_makes_is_installed_enabled_and_sends(on_sqlite: Deployment) -> 
     run(*pip, "--target", on_sqlite.folder / "site", on_sqlite.folder / "pager-plugin", deployment=on_sqlite)
     on_sqlite.plugins.append("pager")
 
-    assert "pager: installed 0.1.0" in on_sqlite.command("migrate").stdout
-    listed = next(line for line in on_sqlite.command("plugins", "list").stdout.splitlines() if "pager" in line)
-    assert listed.split() == ["pager", "0.1.0", "installed", "listed", "Pager"]
-    assert on_sqlite.command("tenants", "create", "clinic", "--name", "Clinic").returncode == 0
-    assert on_sqlite.command("plugins", "enable", "pager", "--tenant", "clinic").returncode == 0
-    assert on_sqlite.python(SEND).splitlines()[-2:] == ["['sender', 'token']", "SENT {}"]
-
+    printed = on_sqlite.python(LIVE).splitlines()[-3:]
+    assert printed == ["SENT {}", "[('installed', True, 'Pager')]", "['sender', 'token']"]
     own = (sys.executable, "-W", "error", "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
     assert "1 passed" in run(*own, "pager-plugin", deployment=on_sqlite)
 
@@ -65,16 +62,20 @@ def test_what_it_makes_is_installed_enabled_and_sends(on_sqlite: Deployment) -> 
         ("email", "offered here already"),
     ],
 )
-def test_a_bad_name_is_refused_with_the_reason(on_sqlite: Deployment, name: str, reason: str) -> None:
-    done = on_sqlite.command("plugins", "new", name)
-    assert done.returncode == 2
+def test_a_bad_name_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(plugins, ["new", name])
+    assert done.exit_code == 2
     assert repr(name) in done.stderr
     assert reason in done.stderr
-    assert list(on_sqlite.folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_exists_is_left_alone(on_sqlite: Deployment) -> None:
-    (on_sqlite.folder / "pager-plugin").mkdir()
-    done = on_sqlite.command("plugins", "new", "pager")
-    assert (done.returncode, done.stderr) == (1, "citaplanner: pager-plugin exists already: nothing was written\n")
-    assert list((on_sqlite.folder / "pager-plugin").iterdir()) == []
+def test_a_folder_that_exists_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pager-plugin").mkdir()
+    with pytest.raises(Failure, match="pager-plugin exists already: nothing was written"):
+        CliRunner().invoke(plugins, ["new", "pager"], catch_exceptions=False)
+    assert list(Path("pager-plugin").iterdir()) == []

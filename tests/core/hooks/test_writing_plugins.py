@@ -66,6 +66,7 @@ def test_the_finished_plugin_comes_and_goes(deployment: Deployment) -> None:
     assert deployment.python(code).splitlines() == ["[] [] {}", "[]"]
 
 
+@pytest.mark.slow
 def test_the_finished_plugins_own_test_passes(on_sqlite: Deployment) -> None:
     tests = install(on_sqlite) / "tests"
     done = subprocess.run(

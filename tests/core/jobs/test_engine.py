@@ -175,6 +175,7 @@ def test_worker_that_exceeds_a_deadline_ends_and_is_replaced(app: Flask, tenant:
         put(app, tenant, "brief")
         assert brief.has_begun()
         assert eventually(lambda: any(line["event"] == "row_exceeds_deadline" for line in lines))
+        assert eventually(lambda: jobs(app)[0]["lease_until"] < utcnow(), 5)
         brief.let.set()
         assert old.ended() == 70
     overdue = [line for line in lines if line["event"] == "row_exceeds_deadline"]

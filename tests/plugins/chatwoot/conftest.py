@@ -1,16 +1,20 @@
 """A stand-in Chatwoot for the plugin's tests."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from citaplanner_core.hooks import lifecycle
 from plugins.chatwoot.sandbox.server import Options
+from tests.plugins.chatwoot.loop import Loop, looped
 from tests.plugins.chatwoot.sandbox.conftest import API, Chatwoot, running
 from tests.plugins.chatwoot.support import Desk, connected
 
 Connect = Callable[..., Desk]
+Begin = Callable[..., Loop]
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +52,16 @@ def switched_on(desk: Desk) -> Desk:
     """The tenant, connected and with the plugin switched on."""
     lifecycle.enable("chatwoot", desk.tenant)
     return desk
+
+
+@pytest.fixture
+def begin(app: Flask, chatwoot: Chatwoot, tenant: int) -> Iterator[Begin]:
+    """Starts the loop in an inbox."""
+    with ExitStack() as stack:
+        yield lambda inbox=API, trust=None: stack.enter_context(looped(app, chatwoot, tenant, inbox, trust))
+
+
+@pytest.fixture
+def loop(begin: Begin) -> Loop:
+    """The loop in an API inbox that a WhatsApp bridge feeds, as in the demo."""
+    return begin(API, "proven")

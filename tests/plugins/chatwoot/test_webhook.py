@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ import pytest
 from flask import Flask
 from prometheus_client import REGISTRY
 from sqlalchemy import delete, event, select, text, update
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from citaplanner_core.booking.models import Tenant
@@ -238,8 +240,8 @@ def test_the_size_limit_counts_bytes_also_without_a_stated_length(site: Site) ->
             site.app.test_client()
             .post(
                 site.url,
-                input_stream=_Stream(data),
-                environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
+                input_stream=BytesIO(data),
+                environ_overrides={"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"},
                 headers=sign(data),
             )
             .status_code
@@ -247,19 +249,6 @@ def test_the_size_limit_counts_bytes_also_without_a_stated_length(site: Site) ->
 
     assert chunked(encode(payloads.message(id=2))) == 200
     assert chunked(fits + b" ") == 413
-
-
-class _Stream:
-    """A body whose length nobody says."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def read(self, size: int = -1) -> bytes:
-        part, self.data = self.data[:size], self.data[size:]
-        return part
-
-    def close(self) -> None: ...
 
 
 # Signatures
@@ -683,15 +672,14 @@ def test_a_secret_nobody_can_read_any_more_is_our_trouble(site: Site) -> None:
     assert site.send(payloads.message()).status_code == 200
 
 
-def test_logs_hold_no_secret_phone_or_text(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
-    site.send(payloads.message(content="muy privado"), X_Chatwoot_Signature="sha256=0")
-    site.send(payloads.message(content="muy privado", account={"id": 4}))
-    site.send(b"muy privado " + PHONE.encode())
-    init_crypto(site.app, ["another-key-0123456789"])
-    site.app.extensions.pop("citaplanner.chatwoot.receivers", None)
-    site.send(payloads.message(content="muy privado"))
-    written = "".join(capfd.readouterr())
-    assert "chatwoot_webhook_refused" in written
-    assert "chatwoot_webhook_trouble" in written
+def test_logs_hold_no_secret_phone_or_text(site: Site) -> None:
+    with capture_logs() as lines:
+        site.send(payloads.message(content="muy privado"), X_Chatwoot_Signature="sha256=0")
+        site.send(payloads.message(content="muy privado", account={"id": 4}))
+        site.send(b"muy privado " + PHONE.encode())
+        init_crypto(site.app, ["another-key-0123456789"])
+        site.app.extensions.pop("citaplanner.chatwoot.receivers", None)
+        site.send(payloads.message(content="muy privado"))
+    assert [line["event"] for line in lines] == ["chatwoot_webhook_refused"] * 3 + ["chatwoot_webhook_trouble"]
     for secret in ("muy privado", PHONE, SECRET, site.url.rsplit("/", 1)[1], str(CONTACT)):
-        assert secret not in written
+        assert secret not in str(lines)

@@ -162,7 +162,7 @@ def upgrade() -> None:
         sa.Column("event", sa.String(), nullable=False),
         sa.Column("delivery_id", sa.String(), nullable=True),
         sa.Column("object_key", sa.String(), nullable=True),
-        sa.Column("conversation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("processed_at", sa.DateTime(timezone=True), nullable=True),
@@ -190,7 +190,7 @@ def upgrade() -> None:
     with op.batch_alter_table("chatwoot_event", schema=None) as batch_op:
         batch_op.create_index(
             "ix_chatwoot_event_waiting",
-            ["tenant_id", "account_ref", "conversation_id"],
+            ["tenant_id", "account_ref", "contact_id"],
             unique=False,
             postgresql_where=sa.text("processed_at IS NULL"),
             sqlite_where=sa.text("processed_at IS NULL"),

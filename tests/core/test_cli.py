@@ -1,0 +1,115 @@
+"""The command line as an operator meets it: one plain line for each trouble, and what it prints is true."""
+
+import fcntl
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.core.hooks.toy import Deployment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    """A migrated deployment with our plugins and the demo business."""
+    made = Deployment(tmp_path, f"sqlite:///{tmp_path / 'test.db'}", plugins=["chatwoot", "email"])
+    assert made.command("migrate").returncode == 0
+    return made
+
+
+def test_a_tenant_from_nothing_to_a_message(deployment: Deployment) -> None:
+    run = deployment.command
+    assert run("tenants", "create", "sol", "--name", "Clínica Sol", "--zone", "Europe/Madrid").returncode == 0
+    assert "already" in run("tenants", "create", "sol", "--name", "x").stderr
+    assert "no time zone" in run("tenants", "create", "luna", "--name", "x", "--zone", "Mexico").stderr
+    token = json.loads(run("tokens", "create", "--tenant", "sol", "--json").stdout)["token"]
+    assert token.startswith("cp_")
+    made = run(
+        *("users", "create", "--tenant", "sol", "--email", "Ana@Example.com", "--name", "Ana"),
+        CITAPLANNER_NEW_PASSWORD="a-long-password",
+    )
+    assert made.stdout == "login ana@example.com made\n", made.stderr
+    short = run(
+        *("users", "create", "--tenant", "sol", "--email", "b@example.com", "--name", "B"),
+        CITAPLANNER_NEW_PASSWORD="short",
+    )
+    assert "at least 10" in short.stderr
+    client = deployment.python(
+        "from citaplanner_core.booking.clients import create_client\n"
+        "with work(1) as session:\n    print(create_client(session, first_name='Ana').id)"
+    )
+    refused = run("notifications", "send", "--tenant", "sol", "--type", "PROMO", "--recipient", client)
+    assert "known are" in refused.stderr
+    off = run(
+        *("notifications", "send", "--tenant", "sol", "--type", "PROMOTION", "--recipient", client),
+        *("--channel", "EMAIL", "--message", "Hola", "--json"),
+    )
+    assert json.loads(off.stdout)["error"] == "channel_off"
+    assert off.returncode == 1
+    assert run("plugins", "enable", "email", "--tenant", "sol").returncode == 0
+    sent = run(
+        *("notifications", "send", "--tenant", "sol", "--type", "PROMOTION", "--recipient", client),
+        *("--channel", "email", "--message", "Hola", "--json"),
+    )
+    assert json.loads(sent.stdout)["status"] == "PENDING"
+    assert run("notifications", "retry", "--tenant", "sol", "1").returncode == 0
+    assert "only FAILED" in run("notifications", "retry", "--tenant", "sol", "2").stderr
+
+
+def test_settings_are_checked_masked_and_explained(deployment: Deployment) -> None:
+    run = deployment.command
+    run("tenants", "create", "sol", "--name", "Sol")
+    wrong = run("plugins", "settings", "email", "--tenant", "sol", "--set", "port=many", "--set", "nope=1")
+    assert wrong.returncode == 1
+    assert "port: must be a whole number" in wrong.stderr
+    assert "nope: unknown setting; known are" in wrong.stderr
+    shown = run("plugins", "settings", "email", "--tenant", "sol", "--set", "password=s3cret-word", SMTP_HOST="smtp.x")
+    assert "s3cret-word" not in shown.stdout
+    assert "***" in shown.stdout
+    assert "SMTP_HOST" in shown.stdout
+    missing = run("plugins", "check", "email", "--tenant", "sol")
+    assert (missing.returncode, "host: is required" in missing.stdout) == (1, True)
+
+
+def test_a_wrong_tenant_names_the_known_ones(deployment: Deployment) -> None:
+    deployment.command("tenants", "create", "sol", "--name", "Sol")
+    done = deployment.command("tokens", "create", "--tenant", "luna")
+    assert (done.returncode, done.stderr) == (1, "citaplanner: there is no tenant 'luna'; known: sol\n")
+
+
+def test_doctor_says_what_is_wrong_and_the_cure(deployment: Deployment) -> None:
+    done = deployment.command("doctor")
+    assert done.returncode == 1
+    assert "worker: no worker has been seen lately" in done.stdout
+    broken = deployment.command("doctor", CITAPLANNER_PLUGINS="nothing")
+    assert (broken.returncode, "'nothing'" in broken.stdout, "Traceback" in broken.stderr) == (1, True, False)
+
+
+def test_before_migrating_everything_names_the_command(tmp_path: Path) -> None:
+    fresh = Deployment(tmp_path, f"sqlite:///{tmp_path / 'test.db'}")
+    for arguments in (("worker",), ("tokens", "create", "--tenant", "x"), ("plugins", "list"), ("seed", "demo")):
+        done = fresh.command(*arguments)
+        assert done.returncode == 1
+        assert "citaplanner migrate" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_demo_is_made_once_with_a_new_token_each_time(deployment: Deployment) -> None:
+    first, second = (json.loads(deployment.command("seed", "demo", "--json").stdout) for _ in range(2))
+    assert (first["tenant"], first["tenant_id"]) == (second["tenant"], second["tenant_id"]) == ("demo", 1)
+    assert first["token"] != second["token"]
+
+
+def test_a_taken_port_and_a_second_start_are_one_plain_line(deployment: Deployment) -> None:
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        taken = deployment.command("run", PORT=port)
+        assert (taken.returncode, f"PORT {port} is taken" in taken.stderr) == (1, True)
+    with (deployment.folder / "instance" / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second = deployment.command("run")
+    assert (second.returncode, "runs already" in second.stderr) == (1, True)
