@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from citaplanner_core.app import create_app
@@ -34,26 +34,24 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Give, per engine, a migrated database that tests copy: a SQLite file, or the name of a PostgreSQL template."""
-
-    templates: list[str] = []
+    """Give, per engine, the URL of a migrated database: a SQLite file to copy, a PostgreSQL one to empty after use."""
+    made: list[str] = []
 
     @functools.cache
     def make(engine: str) -> str:
         folder = tmp_path_factory.mktemp(f"migrated-{engine}")
-        name = f"citaplanner_template_{uuid.uuid4().hex[:12]}"
+        name = f"citaplanner_test_{uuid.uuid4().hex[:12]}"
         url = f"sqlite:///{folder / 'template.db'}" if engine == "sqlite" else _create_database(name)
         app = create_app(_settings(url, folder))
         with app.app_context():
             lifecycle.migrate_all(PLUGINS)
             db.engine.dispose()
-        if engine == "sqlite":
-            return str(folder / "template.db")
-        templates.append(name)
-        return name
+        if engine != "sqlite":
+            made.append(name)
+        return url
 
     yield make
-    for name in templates:
+    for name in made:
         _drop_database(name)
 
 
@@ -77,15 +75,35 @@ def database_url(engine: str, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def migrated_url(engine: str, migrated: Callable[[str], str], tmp_path: Path) -> Iterator[str]:
-    """A database with the tables of the core and of our plugins."""
-    template = migrated(engine)
+    """A database with the tables of the core and of our plugins, and no rows but those of the plugins' installation."""
+    url = migrated(engine)
     if engine == "sqlite":
-        shutil.copy(template, tmp_path / "test.db")
+        shutil.copy(make_url(url).database or "", tmp_path / "test.db")
         yield f"sqlite:///{tmp_path / 'test.db'}"
         return
-    name = f"citaplanner_test_{uuid.uuid4().hex[:12]}"
-    yield _create_database(name, template)
-    _drop_database(name)
+    yield url
+    _empty(url)
+
+
+def _empty(url: str) -> None:
+    """Take every row away and let ids start from 1 again: far quicker than a new database for each test."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+        filled = [
+            table
+            for table in inspect(connection).get_table_names()
+            if not table.startswith(("alembic_version", "installed_plugin"))
+            and connection.execute(text(f"SELECT EXISTS (SELECT FROM {table})")).scalar()
+        ]
+        if filled:
+            connection.execute(text(f"TRUNCATE {', '.join(filled)} RESTART IDENTITY CASCADE"))
+    engine.dispose()
 
 
 def _admin(statement: str) -> None:
@@ -97,8 +115,8 @@ def _admin(statement: str) -> None:
     admin.dispose()
 
 
-def _create_database(name: str, template: str = "template1") -> str:
-    _admin(f"CREATE DATABASE {name} TEMPLATE {template}")
+def _create_database(name: str) -> str:
+    _admin(f"CREATE DATABASE {name}")
     server = postgresql().address
     assert server is not None
     return make_url(server).set(database=name).render_as_string(hide_password=False)

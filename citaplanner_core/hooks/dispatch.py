@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from citaplanner_core.database import db, in_work, work
 from citaplanner_core.hooks.models import TenantPlugin
 from citaplanner_core.hooks.registry import Registry, registry
-from citaplanner_core.hooks.types import AppointmentEvent, Channel
+from citaplanner_core.hooks.types import AppointmentEvent, Channel, Retry
 
 COMMITTED = "appointment_committed"
 SLOW_SECONDS = 0.2
@@ -88,12 +88,17 @@ def collect_items(hook: str, kind: type | tuple[type, ...], **given: Any) -> lis
 
 
 def target(plugin: str, hook: str, **given: Any) -> Any:
-    """Call a hook of one plugin and return what it returns; raise `PluginFailed` when it raises or lacks the hook."""
+    """Call a hook of one plugin and return what it returns.
+
+    Raises `PluginFailed` when it raises or lacks the hook; its `Retry` passes as it is.
+    """
     for name, function, arguments in registry().implementations(hook):
         if name != plugin:
             continue
         try:
             return function(**_arguments(arguments, given))
+        except Retry:
+            raise
         except Exception as error:
             registry().record(plugin, hook, _describe(error))
             raise PluginFailed(f"plugin {plugin!r} failed in {hook}: {_describe(error)}") from error

@@ -3,10 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Literal, Protocol, runtime_checkable
-
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 TextFamily = Literal["chat", "short", "mail", "push"]
 """The kinds of text: a chat message, a text message of few characters, a subject with a body, a screen notice."""

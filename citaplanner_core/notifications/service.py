@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.models import Appointment, AppointmentChange, Client
@@ -170,8 +171,15 @@ def _accept(
         status=SKIPPED if off else "PENDING",
         reason="channel_off" if off else None,
     )
-    session.add(notification)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(notification)
+            session.flush()
+    except IntegrityError:
+        earlier = session.scalar(select(Notification).where(Notification.dedupe_key == dedupe_key))
+        if earlier is None:
+            raise
+        return earlier
     wake(session)
     return notification
 

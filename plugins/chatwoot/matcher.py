@@ -75,8 +75,8 @@ def match(session: Session, *, account: AccountLike, contact: JSON, conversation
         return Match(outcome, client, (client,), rule, trust)
 
     link = _link(session, account, contact, conversation)
-    if link is not None and link.by_hand:
-        return decide(link.client, "link")
+    if link.by_hand and (client := _active(session, link.client_id)):
+        return decide(client, "link")
     identified = _identified(session, contact)
     if identified is not None and _signed(conversation):
         return decide(identified, "identifier")
@@ -85,11 +85,10 @@ def match(session: Session, *, account: AccountLike, contact: JSON, conversation
     if len(holders) > 1:
         return Match("ambiguous", None, tuple(holders), "phone", trust)
     for client, sure in holders.items():
-        if link is not None and link.client is client:
-            return decide(client, "link", sure=sure)
-        return decide(client, "identifier" if client is identified else "phone", sure=sure)
-    if not numbers and link is not None:
-        return decide(link.client, "link")
+        rule: Rule = "link" if client.id == link.client_id else "identifier" if client is identified else "phone"
+        return decide(client, rule, sure=sure)
+    if not numbers and (client := _active(session, link.client_id)):
+        return decide(client, "link")
     if not numbers and identified is not None:
         return decide(identified, "identifier")
     by_email = _by_email(session, contact)
@@ -128,35 +127,40 @@ def _signed(conversation: JSON) -> bool:
 
 
 class _Link(NamedTuple):
-    client: Client
+    client_id: int | None
     by_hand: bool
 
 
-def _link(session: Session, account: AccountLike, contact: JSON, conversation: JSON) -> _Link | None:
+def _link(session: Session, account: AccountLike, contact: JSON, conversation: JSON) -> _Link:
     contact_id = as_id(contact.get("id")) or as_id(as_object(conversation.get("contact_inbox")).get("contact_id"))
-    if contact_id is None:
-        return None
-    if account.base_url and account.account_id:
-        ref = accounts.account_ref(account.base_url, account.account_id)
-    else:
-        try:
-            ref = identity.account_ref(session, getattr(account, "branch_id", None))
-        except accounts.IncompleteAccount:
-            return None
+    ref = _ref(session, account)
+    if contact_id is None or ref is None:
+        return _Link(None, by_hand=False)
     found = session.execute(
-        select(Client, ChatwootContact.rule)
-        .join(ChatwootContact, ChatwootContact.client_id == Client.id)
-        .where(ChatwootContact.account_ref == ref, ChatwootContact.contact_id == contact_id, Client.active)
+        select(ChatwootContact.client_id, ChatwootContact.rule).where(
+            ChatwootContact.account_ref == ref, ChatwootContact.contact_id == contact_id
+        )
     ).first()
-    return None if found is None else _Link(found[0], found[1] == identity.AGENT)
+    return _Link(None, by_hand=False) if found is None else _Link(found[0], found[1] == identity.AGENT)
+
+
+def _ref(session: Session, account: AccountLike) -> str | None:
+    if account.base_url and account.account_id:
+        return accounts.account_ref(account.base_url, account.account_id)
+    try:
+        return identity.account_ref(session, getattr(account, "branch_id", None))
+    except accounts.IncompleteAccount:
+        return None
+
+
+def _active(session: Session, client_id: int | None) -> Client | None:
+    client: Client | None = None if client_id is None else session.get(Client, client_id)
+    return client if client is not None and client.active else None
 
 
 def _identified(session: Session, contact: JSON) -> Client | None:
     found = identity.parse_identifier(contact.get("identifier"))
-    if found is None or found[0] != current_tenant():
-        return None
-    client: Client | None = session.get(Client, found[1])
-    return client if client is not None and client.active else None
+    return _active(session, found[1]) if found is not None and found[0] == current_tenant() else None
 
 
 class _Number(NamedTuple):
@@ -171,21 +175,20 @@ def _numbers(contact: JSON, conversation: JSON) -> dict[str, _Number]:
     by agents, merges and, through a widget, visitors.
     """
     address = source_id_of(conversation) if channel_of(conversation) in _CARRIERS else None
-    found: dict[str, _Number] = {}
-    if address is not None and (phone := parse_phone(address)) is not None:
-        found[phone.match_key] = _Number(phone, vouched=True)
     name, _, kind = as_text(contact.get("identifier")).partition("@")
-    if kind in _GROUPS:
-        return found
-    holder = as_object(as_object(conversation.get("meta")).get("sender"))
-    said = [contact.get("phone_number"), f"{name}@{kind}" if kind in _JIDS else None]
-    if holder.get("id") in (None, contact.get("id")):
-        said.append(holder.get("phone_number"))
-    for text in map(as_text, said):
-        if kind == "lid" and text.lstrip("+") == name:
-            continue
-        if (phone := parse_phone(text)) is not None:
-            found.setdefault(phone.match_key, _Number(phone, vouched=address is None))
+    said: list[object] = []
+    if kind not in _GROUPS:
+        said += [contact.get("phone_number"), f"{name}@{kind}" if kind in _JIDS else None]
+        holder = as_object(as_object(conversation.get("meta")).get("sender"))
+        if holder.get("id") in (None, contact.get("id")):
+            said.append(holder.get("phone_number"))
+    found: dict[str, _Number] = {}
+    seen = {name} if kind == "lid" else set()
+    for text, vouched in [(address or "", True), *((as_text(one), address is None) for one in said)]:
+        written = text.removeprefix("whatsapp:").removeprefix("+")
+        if written not in seen and (phone := parse_phone(text)) is not None:
+            found.setdefault(phone.match_key, _Number(phone, vouched))
+        seen.add(written)
     return found
 
 

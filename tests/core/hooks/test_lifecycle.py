@@ -7,6 +7,8 @@ import pytest
 
 from tests.core.hooks.toy import Deployment
 
+pytestmark = pytest.mark.slow
+
 MODELS = """
 from typing import Any
 from sqlalchemy.orm import Mapped, mapped_column

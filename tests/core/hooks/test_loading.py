@@ -4,6 +4,8 @@ import pytest
 
 from tests.core.hooks.toy import Deployment
 
+pytestmark = pytest.mark.slow
+
 HOOKED = """
 from citaplanner_core.hooks.hookspecs import hookimpl
 class Plugin:

@@ -165,62 +165,59 @@ def test_the_worker_is_woken(site: Site) -> None:
 BIG = b"x" * 2_000_000
 
 
-@pytest.mark.parametrize(
-    ("body", "url", "headers", "status", "error"),
-    [
-        pytest.param(BIG, f"{PLAIN}/unknown", {}, 413, "Cuerpo demasiado grande", id="too large first"),
-        pytest.param(b"no", f"{PLAIN}/unknown", {"X_Chatwoot_Signature": "x"}, 404, "", id="unknown key second"),
-        pytest.param(b"no", None, {"X_Chatwoot_Signature": "sha256=0"}, 401, "", id="wrong signature third"),
-        pytest.param(b"no", None, {"X_Chatwoot_Signature": None}, 401, "", id="no signature"),
-        pytest.param(b"{}", None, {"X_Chatwoot_Timestamp": None}, 401, "", id="no time"),
-        pytest.param(b"no", None, {}, 400, "El cuerpo no es JSON", id="not JSON"),
-        pytest.param(b"", None, {}, 400, "El cuerpo no es JSON", id="empty"),
-        pytest.param(b"{}", None, {}, 400, "Evento no especificado", id="no event"),
-        pytest.param(BIG, PLAIN, {}, 413, "Cuerpo demasiado grande", id="plain: too large first"),
-        pytest.param(b"no", PLAIN, {"X_Chatwoot_Signature": "x"}, 400, "El cuerpo no es JSON", id="plain: not JSON"),
-        pytest.param(b"[]", PLAIN, {"X_Chatwoot_Signature": "x"}, 400, "Evento no especificado", id="plain: no event"),
-        pytest.param(payloads.message(), PLAIN, {"X_Chatwoot_Signature": "x"}, 401, "", id="plain: signature last"),
-    ],
-)
-def test_refusals(
-    site: Site, body: object, url: str | None, headers: dict[str, str | None], status: int, error: str
-) -> None:
-    answer = site.send(body, url, **headers)
-    assert answer.status_code == status
-    assert answer.json is not None
-    assert answer.json["success"] is False
-    assert answer.json["error"]
-    assert error in ("", answer.json["error"])
+REFUSALS: list[tuple[str, object, str | None, dict[str, str | None], int, str]] = [
+        ("too large first", BIG, f"{PLAIN}/unknown", {}, 413, "Cuerpo demasiado grande"),
+        ("unknown key second", b"no", f"{PLAIN}/unknown", {"X_Chatwoot_Signature": "x"}, 404, ""),
+        ("wrong signature third", b"no", None, {"X_Chatwoot_Signature": "sha256=0"}, 401, ""),
+        ("no signature", b"no", None, {"X_Chatwoot_Signature": None}, 401, ""),
+        ("no time", b"{}", None, {"X_Chatwoot_Timestamp": None}, 401, ""),
+        ("not JSON", b"no", None, {}, 400, "El cuerpo no es JSON"),
+        ("empty", b"", None, {}, 400, "El cuerpo no es JSON"),
+        ("no event", b"{}", None, {}, 400, "Evento no especificado"),
+        ("plain: too large first", BIG, PLAIN, {}, 413, "Cuerpo demasiado grande"),
+        ("plain: not JSON", b"no", PLAIN, {"X_Chatwoot_Signature": "x"}, 400, "El cuerpo no es JSON"),
+        ("plain: no event", b"[]", PLAIN, {"X_Chatwoot_Signature": "x"}, 400, "Evento no especificado"),
+        ("plain: signature last", payloads.message(), PLAIN, {"X_Chatwoot_Signature": "x"}, 401, ""),
+]
+
+
+def test_refusals(site: Site, subtests: pytest.Subtests) -> None:
+    for why, body, url, headers, status, error in REFUSALS:
+        with subtests.test(why):
+            answer = site.send(body, url, **headers)
+            assert answer.status_code == status
+            said = answer.get_json()
+            assert said["success"] is False
+            assert said["error"]
+            assert error in ("", said["error"])
     assert site.stored() == []
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b"[" * 100_000 + b"]" * 100_000, id="deep"),
-        pytest.param(b'{"event": "message_created", "id": NaN}', id="NaN"),
-        pytest.param(b'{"event": "message_created", "id": -Infinity}', id="infinity"),
-        pytest.param(b'{"event": "message_created", "id": ' + b"9" * 5000 + b"}", id="endless number"),
-        pytest.param('{"event": "message_created"}'.encode("utf-16"), id="UTF-16"),
-        pytest.param(b'\xef\xbb\xbf{"event": "message_created"}', id="byte order mark"),
-        pytest.param(b'{"event": "message_created", "content": "\xff"}', id="not UTF-8"),
-        pytest.param(b'{"event": "message_created", "content": "\x00"}', id="bare NUL"),
-    ],
-)
+NO_JSON: dict[str, Any] = {
+    "deep": b"[" * 100_000 + b"]" * 100_000,
+    "NaN": b'{"event": "message_created", "id": NaN}',
+    "infinity": b'{"event": "message_created", "id": -Infinity}',
+    "endless number": b'{"event": "message_created", "id": ' + b"9" * 5000 + b"}",
+    "UTF-16": '{"event": "message_created"}'.encode("utf-16"),
+    "byte order mark": b'\xef\xbb\xbf{"event": "message_created"}',
+    "not UTF-8": b'{"event": "message_created", "content": "\xff"}',
+    "bare NUL": b'{"event": "message_created", "content": "\x00"}',
+}
+
+
 def test_what_is_no_json_of_today(site: Site, body: bytes) -> None:
     assert site.send(body).status_code == 400
     assert site.stored() == []
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b'{"event": "message_created", "content": "\\u0000 \\ud800", "n": 1e999}', id="odd values"),
-        pytest.param(b'{"event": "m\\u0000\\udfff", "id": {}, "account": [], "inbox": 3}', id="odd event"),
-        pytest.param(b'{"event": "' + b"e" * 10_000 + b'", "id": 99999999999999999999}', id="long event"),
-        pytest.param(b'{"event": "message_created", "c": ' + b"[" * 400 + b"]" * 400 + b"}", id="nested"),
-    ],
-)
+ODD: dict[str, Any] = {
+    "odd values": b'{"event": "message_created", "content": "\\u0000 \\ud800", "n": 1e999}',
+    "odd event": b'{"event": "m\\u0000\\udfff", "id": {}, "account": [], "inbox": 3}',
+    "long event": b'{"event": "' + b"e" * 10_000 + b'", "id": 99999999999999999999}',
+    "nested": b'{"event": "message_created", "c": ' + b"[" * 400 + b"]" * 400 + b"}",
+}
+
+
 def test_odd_bodies_are_stored_and_can_be_read_again(site: Site, body: bytes) -> None:
     assert site.send(body).json == DONE
     assert len(site.stored()) == 1
@@ -391,38 +388,33 @@ def test_events_in_reverse_order_are_all_stored(site: Site) -> None:
     assert [name for name, _, _ in site.stored()] == [body["event"] for body in told]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param({"event": "something_new", "account": {"id": ACCOUNT}}, id="unknown event"),
-        pytest.param(payloads.about_conversation("macro.executed"), id="macro"),
-        pytest.param(payloads.message(content=None), id="content null"),
-        pytest.param(payloads.outgoing(), id="outgoing"),
-        pytest.param(payloads.outgoing(private=True), id="private"),
-        pytest.param(payloads.message(message_type="template", sender=None), id="template"),
-        pytest.param(payloads.outgoing(content_attributes={"citaplanner_key": "1-2-chatwoot"}), id="our own"),
-        pytest.param(
-            payloads.message(within=payloads.conversation(who=payloads.contact(phone_number=None))), id="no phone"
-        ),
-        pytest.param(payloads.by_hand(), id="by hand"),
-    ],
-)
-@pytest.mark.parametrize("url", [None, PLAIN])
+TAKEN: dict[str, Any] = {
+    "unknown event": {"event": "something_new", "account": {"id": ACCOUNT}},
+    "macro": payloads.about_conversation("macro.executed"),
+    "content null": payloads.message(content=None),
+    "outgoing": payloads.outgoing(),
+    "private": payloads.outgoing(private=True),
+    "template": payloads.message(message_type="template", sender=None),
+    "our own": payloads.outgoing(content_attributes={"citaplanner_key": "1-2-chatwoot"}),
+    "no phone": payloads.message(within=payloads.conversation(who=payloads.contact(phone_number=None))),
+    "by hand": payloads.by_hand(),
+}
+
+
 def test_whatever_it_is_about_it_is_taken(site: Site, body: JSON, url: str | None) -> None:
     answer = site.send(body, url)
     assert (answer.status_code, answer.json) == (200, DONE)
     assert len(site.stored()) == 1
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        payloads.typing(),
-        {"event": "webwidget_triggered", "id": 1, "account": {"id": ACCOUNT}, "inbox": {"id": INBOX}},
-        {"event": "inbox_updated", "account": {"id": ACCOUNT}},
-        payloads.about_contact("contact_updated", changed_attributes=payloads.changed(last_activity_at=1)),
-    ],
-)
+NOISE: dict[str, Any] = {
+    "0": payloads.typing(),
+    "1": {"event": "webwidget_triggered", "id": 1, "account": {"id": ACCOUNT}, "inbox": {"id": INBOX}},
+    "2": {"event": "inbox_updated", "account": {"id": ACCOUNT}},
+    "3": payloads.about_contact("contact_updated", changed_attributes=payloads.changed(last_activity_at=1)),
+}
+
+
 def test_noise_is_answered_and_not_stored(site: Site, body: JSON) -> None:
     before = _count("noise")
     assert site.send(body).json == DONE
@@ -434,16 +426,14 @@ def test_noise_is_answered_and_not_stored(site: Site, body: JSON) -> None:
 # Whose it is
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(payloads.message(account={"id": 4}), id="another account"),
-        pytest.param(payloads.message(inbox={"id": 4}), id="another inbox"),
-        pytest.param(payloads.about_contact(account={"id": 4}), id="a contact elsewhere"),
-        pytest.param({"event": "message_created", "inbox": {"id": 4}}, id="only an inbox"),
-    ],
-)
-@pytest.mark.parametrize("keyed", [True, False])
+FOREIGN: dict[str, Any] = {
+    "another account": payloads.message(account={"id": 4}),
+    "another inbox": payloads.message(inbox={"id": 4}),
+    "a contact elsewhere": payloads.about_contact(account={"id": 4}),
+    "only an inbox": {"event": "message_created", "inbox": {"id": 4}},
+}
+
+
 def test_an_account_or_inbox_nobody_owns(site: Site, body: JSON, keyed: bool) -> None:
     before = _count("unknown_account")
     answer = site.send(body, None if keyed else PLAIN)

@@ -1,0 +1,151 @@
+"""A caller of the API that holds every answer against the document, and something to call it about."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from json import dumps, loads
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask
+from werkzeug.datastructures import Headers
+
+from citaplanner_core.booking import appointments
+from citaplanner_core.database import utcnow, work
+from citaplanner_core.notifications.service import send_notification
+from citaplanner_core.testing.factories import make_branch, make_client, make_professional, make_service, make_tenant
+from citaplanner_core.web.api.document import openapi
+from citaplanner_core.web.logins import create_token
+from citaplanner_core.worker import make_worker
+
+PATIENCE = 20
+
+
+def tomorrow(hour: int = 16) -> datetime:
+    """Tomorrow at a full hour, UTC."""
+    return (utcnow() + timedelta(days=1)).replace(hour=hour, minute=0, second=0, microsecond=0)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of the API, with its body read as JSON."""
+
+    status_code: int
+    mimetype: str
+    headers: Headers
+    text: str
+    json: Any
+
+
+class Api:
+    """The API as one token sees it. Paths begin after `/api/v1`."""
+
+    def __init__(self, app: Flask, token: str | None) -> None:
+        self.app = app
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def __call__(self, method: str, path: str, *, headers: dict[str, str] | None = None, **given: Any) -> Answer:
+        client = self.app.test_client()
+        found = client.open(f"/api/v1{path}", method=method, headers={**self.headers, **(headers or {})}, **given)
+        answer = Answer(found.status_code, found.mimetype or "", found.headers, found.text, loads(found.text))
+        self._compare(method, f"/api/v1{path}", answer)
+        return answer
+
+    def get(self, path: str, **given: Any) -> Answer:
+        return self("GET", path, **given)
+
+    def post(self, path: str, json: Any = None, **given: Any) -> Answer:
+        """Post a body as JSON; written in ASCII, so that it may hold halves of characters."""
+        if json is not None:
+            given |= {"data": dumps(json), "content_type": "application/json"}
+        return self("POST", path, **given)
+
+    def _compare(self, method: str, address: str, answer: Answer) -> None:
+        """The document lists this status with this kind of content."""
+        rule, _ = self.app.url_map.bind("localhost").match(urlsplit(address).path, method, return_rule=True)
+        path = str(rule.rule).replace("<int:", "{").replace(">", "}")
+        described = openapi()["paths"][path][method.lower()]["responses"]
+        assert str(answer.status_code) in described, (method, path, answer.status_code, answer.text)
+        assert list(described[str(answer.status_code)]["content"]) == [answer.mimetype]
+        if answer.status_code >= 400:
+            assert {"type", "title", "status", "detail", "code"} <= answer.json.keys()
+            assert answer.json["status"] == answer.status_code
+            assert answer.json["detail"]
+
+
+def refusal(answer: Answer) -> tuple[int, str | None]:
+    """The status, and the field that the problem names."""
+    return answer.status_code, answer.json.get("field")
+
+
+@dataclass(frozen=True)
+class Business:
+    """A tenant with one of everything, and a token."""
+
+    tenant: int
+    api: Api
+    branch: int
+    professional: int
+    service: int
+    client: int
+    appointment: int
+    notification: int
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """What the arguments of addresses are called."""
+        return {
+            "appointment_id": self.appointment,
+            "client_id": self.client,
+            "notification_id": self.notification,
+        }
+
+    def booking(self, **other: Any) -> dict[str, Any]:
+        """The body of a booking for tomorrow, one hour after the appointment there is."""
+        return {
+            "client_id": self.client,
+            "service_id": self.service,
+            "professional_id": self.professional,
+            "branch_id": self.branch,
+            "start": tomorrow(17).isoformat(),
+        } | other
+
+    def message(self, **other: Any) -> dict[str, Any]:
+        """The body of a notification over the log channel."""
+        return {"type": "PROMOTION", "recipient_id": self.client, "channel": "log", "message": "Hola"} | other
+
+
+def make_business(app: Flask, slug: str, **values: Any) -> Business:
+    """Make a tenant with one of everything."""
+    tenant = make_tenant(slug, **values)
+    with work(tenant) as session:
+        branch = make_branch(session, phone="55 5555 0100", address="Av. Ejemplo 123")
+        professional, service, client = make_professional(session), make_service(session), make_client(session)
+        appointment = appointments.book(
+            session,
+            client_id=client.id,
+            service_id=service.id,
+            professional_id=professional.id,
+            branch_id=branch.id,
+            start=tomorrow(),
+        )
+        sent = send_notification(type="PROMOTION", recipient_id=client.id, channel="log", message="Hola")
+        token = create_token(session, "test")
+        ids = (branch.id, professional.id, service.id, client.id, appointment.id, sent.notification_id)
+    return Business(tenant, Api(app, token), *ids)
+
+
+@contextmanager
+def working(app: Flask) -> Iterator[None]:
+    """Run a real worker in a thread for the block."""
+    worker = make_worker(app)
+    thread = threading.Thread(target=worker.run_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()

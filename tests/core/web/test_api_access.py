@@ -1,0 +1,113 @@
+"""Who gets in, and that nobody sees, changes or learns of another tenant's rows. Every route is tried, new ones too."""
+
+from collections.abc import Iterator
+
+from flask import Flask
+from sqlalchemy import update
+
+from citaplanner_core.booking.models import Appointment
+from citaplanner_core.database import utcnow, work
+from citaplanner_core.notifications.models import Notification
+from citaplanner_core.web.api.base import OPEN
+from citaplanner_core.web.logins import ApiToken
+from tests.core.web.support import Api, Business, refusal, tomorrow
+
+BODIES = {"/appointments/<int:appointment_id>/reschedule": {"start": tomorrow(20).isoformat()}}
+"""What a route needs before it looks for the id in its address."""
+
+ABSENT = 999_999_999
+
+
+def routes(app: Flask) -> Iterator[tuple[str, str, set[str]]]:
+    """Method, path after /api/v1, and names of arguments of everything that needs a token."""
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith("api.") and rule.endpoint not in OPEN:
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+                yield method, rule.rule.removeprefix("/api/v1"), set(rule.arguments)
+
+
+def filled(path: str, ids: dict[str, int]) -> str:
+    for name, value in ids.items():
+        path = path.replace(f"<int:{name}>", str(value))
+    assert "<" not in path, f"tell Business.ids what stands for the arguments of {path}"
+    return path
+
+
+def test_there_are_the_routes_that_are_promised(app: Flask) -> None:
+    promised = {"appointments", "clients", "services", "professionals", "branches", "notifications"}
+    assert promised == {path.split("/")[1] for _, path, _ in routes(app)}
+    assert len(list(routes(app))) >= 17
+
+
+def test_without_a_good_token_every_route_answers_401(app: Flask, business: Business) -> None:
+    token = business.api.headers["Authorization"].removeprefix("Bearer ")
+    for authorization in (None, "Bearer", "Bearer ", "Bearer wrong", f"Basic {token}", token):
+        headers = {"Authorization": authorization} if authorization else {}
+        for method, path, _ in routes(app):
+            answer = Api(app, None)(method, filled(path, business.ids), headers=headers)
+            assert answer.status_code == 401, (method, path, authorization)
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert "tokens create" in answer.text
+
+
+def test_a_revoked_token_does_not_get_in(business: Business) -> None:
+    assert business.api.get("/clients").status_code == 200
+    with work(business.tenant) as session:
+        session.execute(update(ApiToken).values(revoked_at=utcnow()))
+    assert business.api.get("/clients").status_code == 401
+
+
+def test_another_tenants_ids_are_unknown_to_every_route(app: Flask, business: Business, other: Business) -> None:
+    before = state(other)
+    for method, path, arguments in routes(app):
+        if not arguments:
+            continue
+        given = {"json": BODIES.get(path, {})} if method != "GET" else {}
+        foreign = business.api(method, filled(path, other.ids), **given)
+        absent = business.api(method, filled(path, dict.fromkeys(other.ids, ABSENT)), **given)
+        assert foreign.status_code == 404, (method, path, foreign.text)
+        assert foreign.text == absent.text.replace(str(ABSENT), str(other.ids[arguments.pop()])), path
+    assert state(other) == before
+
+
+def test_lists_hold_ones_own_rows_and_no_others(app: Flask, business: Business, other: Business) -> None:
+    for method, path, arguments in routes(app):
+        if method == "GET" and not arguments:
+            found = [{item["id"] for item in one.api.get(path).json["items"]} for one in (business, other)]
+            assert all(found), path
+            assert not found[0] & found[1], path
+
+
+def test_a_body_cannot_name_another_tenants_rows(business: Business, other: Business) -> None:
+    for row in ("client", "service", "professional", "branch"):
+        field, foreign = f"{row}_id", getattr(other, row)
+        assert refusal(business.api.post("/appointments", business.booking(**{field: foreign}))) == (404, field)
+        if row != "client":
+            move = {"start": tomorrow(20).isoformat(), field: foreign}
+            moved = business.api.post(f"/appointments/{business.appointment}/reschedule", move)
+            assert refusal(moved) == (404, field)
+    for field, foreign in (("recipient_id", other.client), ("appointment_id", other.appointment)):
+        assert refusal(business.api.post("/notifications", business.message(**{field: foreign}))) == (422, field)
+
+
+def test_a_phone_that_two_tenants_have_finds_ones_own_client(business: Business, other: Business) -> None:
+    made = [
+        one.api.post("/clients", {"first_name": "Ana", "phones": ["55 1234 5678"]}).json for one in (business, other)
+    ]
+    for one, client in zip((business, other), made, strict=True):
+        assert [item["id"] for item in one.api.get("/clients?phone=5512345678").json["items"]] == [client["id"]]
+
+
+def test_two_tenants_may_use_the_same_idempotency_key(business: Business, other: Business) -> None:
+    sent = [
+        one.api.post("/notifications", one.message(), headers={"Idempotency-Key": "k1"}).json["notification_id"]
+        for one in (business, other)
+    ]
+    assert sent[0] != sent[1]
+
+
+def state(business: Business) -> tuple[object, ...]:
+    with work(business.tenant, write=False) as session:
+        appointment = session.get_one(Appointment, business.appointment)
+        notification = session.get_one(Notification, business.notification)
+        return appointment.status, appointment.version, appointment.start, notification.status
