@@ -204,8 +204,9 @@ class _Answer:
         return self._say("asked", "REPLY_ASK_MOVE_OR_CANCEL")
 
     def _not_understood(self, asked: Asked) -> Outcome:
-        if self.settled or self.quiet or asked.question != "confirm" or "not_understood" in self.earlier:
-            return self._nothing(self.settled and self._is_courtesy())
+        polite = self._is_courtesy()  # a greeting alone is no answer that failed
+        if polite or self.settled or self.quiet or asked.question != "confirm" or "not_understood" in self.earlier:
+            return self._nothing(self.settled and polite)
         return self._say("not_understood", "REPLY_NOT_UNDERSTOOD")
 
     def _is_courtesy(self) -> bool:

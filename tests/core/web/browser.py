@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from urllib.parse import urljoin
 
 from flask import Flask
 from werkzeug.test import TestResponse
@@ -22,6 +23,7 @@ class Page(HTMLParser):
 
     def __init__(self, answer: TestResponse) -> None:
         super().__init__()
+        self.address = answer.request.path
         self.status, self.headers, self.source = answer.status_code, answer.headers, answer.text
         self.forms: list[Form] = []
         self.links: dict[str, str] = {}
@@ -94,4 +96,4 @@ class Browser:
 
     def follow(self, page: Page, link: str) -> Page:
         """Open what a link with these words leads to."""
-        return self.open(page.links[link])
+        return self.open(urljoin(page.address, page.links[link]))

@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from citaplanner_core.booking import appointments
 from citaplanner_core.booking.clients import delete_client
@@ -347,15 +348,16 @@ def test_it_can_be_read_by_everybody(visit: Visit) -> None:
 
 
 def test_a_failure_of_ours_does_not_write_the_link_down(
-    capsys: pytest.CaptureFixture[str], visit: Visit, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(token: str, **_: object) -> None:
         raise RuntimeError(f"cannot look for {token}")
 
     monkeypatch.setattr(client_pages, "find_link", broken)
-    page = visit.open()
+    with capture_logs() as lines:
+        page = visit.open()
     assert (page.status, page.heading) == (500, "Algo falló de nuestro lado")
-    written = "".join(capsys.readouterr())
-    assert "request_failed" in written
-    assert "RuntimeError" in written
-    assert visit.path.removeprefix("/r/") not in written + page.source
+    assert [(line["event"], line["endpoint"], line["error"]) for line in lines] == [
+        ("request_failed", "client_pages.show", "RuntimeError")
+    ]
+    assert visit.path.removeprefix("/r/") not in f"{lines} {caplog.text} {page.source}"
