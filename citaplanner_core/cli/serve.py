@@ -148,7 +148,7 @@ def _announce(config: Config, addresses: Mapping[str, str], made: Mapping[str, A
             f"Login    {made['email']} / {made['password']}",
             f"Token    {made['token']}",
             "",
-            "Try: book a visit for Ana, then answer as her in the sandbox (inbox 2, phone 5215512345678):",
+            "Try: book a visit for Ana, then answer as her on the sandbox's page (channel API, phone 5215512345678):",
             f"  curl -s -X POST {addresses['web']}/api/v1/appointments -H 'Authorization: Bearer {made['token']}' \\",
             "    -H 'Content-Type: application/json' -d '"
             '{"client_id": 1, "service_id": 1, "professional_id": 1, "branch_id": 1, "start": "'

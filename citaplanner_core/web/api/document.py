@@ -9,10 +9,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from flask import current_app
 from pydantic import BaseModel, ValidationError
 from spectree import Response, SecurityScheme, SpecTree
 from spectree.models import SecureType, SecuritySchemeData
 
+from citaplanner_core.config import Config
 from citaplanner_core.web.api.base import blueprint
 from citaplanner_core.web.api.schemas import Problem
 from citaplanner_core.web.errors import PROBLEM
@@ -188,4 +190,5 @@ def document() -> dict[str, Any]:
 @blueprint.get("/docs")
 def docs() -> str:
     """The document, readable without any script."""
-    return page("api_docs.html", language="en", groups=list(operations()))
+    config: Config = current_app.config["CITAPLANNER"]
+    return page("api_docs.html", language="en", groups=list(operations()), base_url=config.base_url)

@@ -27,7 +27,7 @@ _waiters = BoundedSemaphore(MAX_WAITERS)
 def send(query: Wait, headers: OnceOnly, json: NewNotification) -> Any:
     """Send a notification to a client.
 
-    200 = settled: sent, or failed or skipped for the reason in `error`. 202 = accepted, not settled yet.
+    200 = settled: sent, or failed or skipped and why. 202 = accepted, not settled yet.
     """
     waits = query.wait > 0 and _waiters.acquire(blocking=False)
     try:

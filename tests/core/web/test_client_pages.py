@@ -33,7 +33,7 @@ from tests.core.web.browser import Browser, Page
 START = datetime(2026, 12, 1, 17, 30, tzinfo=UTC)
 """11:30 in Mexico City, 9:30 in Tijuana."""
 
-CONFIRM, MOVE, CANCEL = "Confirmar cita", "Pedir otro horario", "Cancelar cita"
+CONFIRM, MOVE, CANCEL = "Confirmar que asistiré", "Pedir otro horario", "Cancelar cita"
 YES, NO = "Sí, cancelar la cita", "No, conservarla"
 
 

@@ -115,7 +115,11 @@ function showInboxes() {
     option.dataset.channel = inbox.channel;
     $("inbox").append(option);
   }
+  const asked = new URLSearchParams(location.search).get("inbox");
+  const newest = view.inboxes.find((inbox) => view.conversations.length && inbox.name === view.conversations[0].inbox);
   if (kept) $("inbox").value = kept;
+  else if (asked) $("inbox").value = asked;
+  else if (newest) $("inbox").value = newest.id;
   $("phones").replaceChildren(...view.phones.map((phone) => Object.assign(document.createElement("option"), { value: phone })));
   nameAddress();
 }
