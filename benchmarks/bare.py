@@ -1,6 +1,7 @@
 """The baseline of the webhook: a bare Flask view that does one INSERT of the same body in the same database."""
 
 import os
+import sqlite3
 
 from flask import Flask, request
 from sqlalchemy import create_engine, event, text
@@ -10,9 +11,9 @@ engine = create_engine(os.environ["BENCH_DATABASE_URL"], pool_size=12)
 if engine.dialect.name == "sqlite":
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: object, _record: object) -> None:
+    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         for pragma in ("journal_mode=WAL", "busy_timeout=10000", "synchronous=NORMAL"):
-            connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]  # sqlite3's connection
+            connection.execute(f"PRAGMA {pragma}")
 
 
 with engine.begin() as setup:

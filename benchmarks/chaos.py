@@ -5,7 +5,6 @@
 """
 
 import argparse
-import os
 import random
 import signal
 import subprocess
@@ -13,17 +12,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import requests
 from sqlalchemy import select
 
-from benchmarks.databases import KEY, fresh
-from benchmarks.prepare import app_on, prepared
+from benchmarks.databases import fresh
+from benchmarks.prepare import app_on, prepared, stand_in, start_worker, until
 from citaplanner_core.booking.appointments import book
 from citaplanner_core.booking.models import Branch
-from citaplanner_core.cli.supervisor import free_port
 from citaplanner_core.database import db, utcnow, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.notifications.models import Notification
@@ -51,38 +50,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(url: str, folder: Path, seed: int, kills: int) -> int:
     chance = random.Random(seed)  # repeatable on purpose
-    port = free_port("127.0.0.1", 0)
-    sandbox = f"http://127.0.0.1:{port}"
     prepared(url, folder, secret="s" * 16)
-    environment = {**os.environ, "CITAPLANNER_DATABASE_URL": url, "CITAPLANNER_SECRET_KEY": KEY}
-    environment |= {"CITAPLANNER_PLUGINS": "chatwoot", "CITAPLANNER_INSTANCE_PATH": str(folder / "instance")}
-    environment |= {"CITAPLANNER_ALLOWED_PRIVATE_HOSTS": "127.0.0.1", "CITAPLANNER_LOG_LEVEL": "ERROR"}
-    stand_in = subprocess.Popen([sys.executable, "-m", "plugins.chatwoot.sandbox", "--port", str(port)])
     workers: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
-        workers.append(subprocess.Popen([sys.executable, "-m", "citaplanner_core", "worker"], env=environment))
+        workers.append(start_worker(url, folder))
 
-    app = app_on(url, folder)
-    try:
-        _until(lambda: requests.get(f"{sandbox}/health", timeout=1).ok, 30)
-        with app.app_context():
+    with stand_in() as sandbox, app_on(url, folder).app_context():
+        try:
             lifecycle.enable("chatwoot", 1)
             connect_to_sandbox(1, sandbox=sandbox, web="http://127.0.0.1:9")
             for _ in range(WORKERS):
                 start()
             booked = _book_while_killing(chance, kills, workers, start)
-            _until(lambda: _waiting() == 0, SETTLE_SECONDS)
+            until(lambda: _waiting() == 0, seconds=SETTLE_SECONDS)
             return _judge(sandbox, booked, seed, kills)
-    finally:
-        with app.app_context():
+        finally:
+            for process in workers:
+                process.kill()
+                process.wait()
             db.engine.dispose()
-        for process in (*workers, stand_in):
-            process.kill()
-            process.wait()
 
 
-def _book_while_killing(chance: random.Random, kills: int, workers: list[subprocess.Popen[bytes]], start) -> int:  # type: ignore[no-untyped-def]  # a function without arguments
+def _book_while_killing(
+    chance: random.Random, kills: int, workers: list[subprocess.Popen[bytes]], start: Callable[[], None]
+) -> int:
     with work(1) as session:
         branch = session.scalars(select(Branch.id)).first() or 0
         clients = [make_client(session).id for _ in range(CLIENTS)]
@@ -135,17 +127,6 @@ def _judge(sandbox: str, booked: int, seed: int, kills: int) -> int:
         f" {contacts} contacts for {CLIENTS} clients; statuses {dict(statuses)}"
     )
     return 0 if lost == doubled == 0 and statuses == {"SENT": booked} else 1
-
-
-def _until(look, seconds: float) -> None:  # type: ignore[no-untyped-def]  # a function without arguments
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if look():
-                return
-        except requests.RequestException:
-            pass
-        time.sleep(0.2)
 
 
 if __name__ == "__main__":

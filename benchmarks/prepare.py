@@ -1,9 +1,19 @@
 """A migrated database with one tenant connected to a Chatwoot account."""
 
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import requests
+from flask import Flask
 
 from benchmarks.databases import KEY
 from citaplanner_core.app import create_app
+from citaplanner_core.cli.supervisor import free_port
 from citaplanner_core.crypto import new_token
 from citaplanner_core.database import db, work
 from citaplanner_core.hooks import lifecycle
@@ -13,7 +23,7 @@ from plugins.chatwoot.models import ChatwootConfig
 PLUGINS = ("chatwoot",)
 
 
-def app_on(url: str, folder: Path):  # type: ignore[no-untyped-def]  # Flask, for scripts only
+def app_on(url: str, folder: Path) -> Flask:
     """Return an app on a database."""
     return create_app(
         {
@@ -49,3 +59,47 @@ def prepared(url: str, folder: Path, *, secret: str, base_url: str = "https://ch
             )
         db.engine.dispose()
     return key
+
+
+def environment(url: str, folder: Path) -> dict[str, str]:
+    """Return what a process over this database sees."""
+    return {
+        **os.environ,
+        "CITAPLANNER_DATABASE_URL": url,
+        "CITAPLANNER_SECRET_KEY": KEY,
+        "CITAPLANNER_PLUGINS": ",".join(PLUGINS),
+        "CITAPLANNER_INSTANCE_PATH": str(folder / "instance"),
+        "CITAPLANNER_ALLOWED_PRIVATE_HOSTS": "127.0.0.1",
+        "CITAPLANNER_LOG_LEVEL": "ERROR",
+    }
+
+
+@contextmanager
+def stand_in() -> Iterator[str]:
+    """Run the stand-in Chatwoot server; yield its address."""
+    port = free_port("127.0.0.1", 0)
+    process = subprocess.Popen([sys.executable, "-m", "plugins.chatwoot.sandbox", "--port", str(port)])
+    try:
+        until(lambda: requests.get(f"http://127.0.0.1:{port}/health", timeout=1).ok, seconds=30)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def start_worker(url: str, folder: Path) -> "subprocess.Popen[bytes]":
+    """Start a worker process."""
+    return subprocess.Popen([sys.executable, "-m", "citaplanner_core", "worker"], env=environment(url, folder))
+
+
+def until(look: Callable[[], bool], *, seconds: float) -> None:
+    """Look until it is so; raise TimeoutError after a while."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if look():
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError("what was waited for did not come")

@@ -1,8 +1,5 @@
 """From commit to the request leaving for Chatwoot: p95 under 500 ms at 10 bookings/s; two API calls a message."""
 
-import os
-import subprocess
-import sys
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,12 +7,11 @@ from pathlib import Path
 import requests
 from sqlalchemy import select
 
-from benchmarks.databases import KEY, fresh
+from benchmarks.databases import fresh
 from benchmarks.load import Result
-from benchmarks.prepare import app_on, prepared
+from benchmarks.prepare import app_on, prepared, stand_in, start_worker, until
 from citaplanner_core.booking.appointments import book
 from citaplanner_core.booking.models import Branch
-from citaplanner_core.cli.supervisor import free_port
 from citaplanner_core.database import db, utcnow, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.testing.factories import make_client, make_professional, make_service
@@ -36,19 +32,11 @@ def run(folder: Path) -> list[str]:
 
 
 def _measure(kind: str, url: str, folder: Path) -> str:
-    port = free_port("127.0.0.1", 0)
-    sandbox = f"http://127.0.0.1:{port}"
     prepared(url, folder, secret="s" * 16)
-    environment = {**os.environ, "CITAPLANNER_DATABASE_URL": url, "CITAPLANNER_SECRET_KEY": KEY}
-    environment |= {"CITAPLANNER_PLUGINS": "chatwoot", "CITAPLANNER_INSTANCE_PATH": str(folder / "instance")}
-    environment |= {"CITAPLANNER_ALLOWED_PRIVATE_HOSTS": "127.0.0.1", "CITAPLANNER_LOG_LEVEL": "ERROR"}
-    stand_in = subprocess.Popen([sys.executable, "-m", "plugins.chatwoot.sandbox", "--port", str(port)])
-    try:
-        _until(lambda: requests.get(f"{sandbox}/health", timeout=1).ok)
-        worker = subprocess.Popen([sys.executable, "-m", "citaplanner_core", "worker"], env=environment)
+    with stand_in() as sandbox:
+        worker = start_worker(url, folder)
         try:
-            app = app_on(url, folder)
-            with app.app_context():
+            with app_on(url, folder).app_context():
                 lifecycle.enable("chatwoot", 1)
                 connect_to_sandbox(1, sandbox=sandbox, web="http://127.0.0.1:9")
                 try:
@@ -58,9 +46,6 @@ def _measure(kind: str, url: str, folder: Path) -> str:
         finally:
             worker.terminate()
             worker.wait()
-    finally:
-        stand_in.terminate()
-        stand_in.wait()
 
 
 def _book(kind: str, sandbox: str) -> str:
@@ -84,13 +69,13 @@ def _book(kind: str, sandbox: str) -> str:
 
     for number in range(CLIENTS):
         one(number)
-    _until(lambda: _said(sandbox) >= CLIENTS)
+    until(lambda: _said(sandbox) >= CLIENTS, seconds=60)
     before, calls_before = _said(sandbox), len(_calls(sandbox))
     committed, begin, count = [], time.time(), RATE * SECONDS
     for number in range(count):
         time.sleep(max(0.0, begin + number / RATE - time.time()))
         committed.append(one(CLIENTS + number))
-    _until(lambda: _said(sandbox) >= before + count)
+    until(lambda: _said(sandbox) >= before + count, seconds=60)
     calls = _calls(sandbox)[calls_before:]
     posts = sorted(
         datetime.fromisoformat(str(call["at"])).timestamp()
@@ -116,14 +101,3 @@ def _said(sandbox: str) -> int:
 def _calls(sandbox: str) -> list[dict[str, object]]:
     found: list[dict[str, object]] = requests.get(f"{sandbox}/sandbox/requests", timeout=10).json()
     return found
-
-
-def _until(look: object) -> None:
-    for _ in range(600):
-        try:
-            if look():  # type: ignore[operator]  # a function
-                return
-        except requests.RequestException:
-            pass
-        time.sleep(0.1)
-    raise TimeoutError("what was waited for did not come")
