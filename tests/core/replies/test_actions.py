@@ -150,6 +150,12 @@ def test_unclear_words_are_asked_back_once_and_change_nothing(talk: Talk) -> Non
     assert talk.say("3").action == "cancelled"
 
 
+def test_a_greeting_alone_is_left_to_people(talk: Talk) -> None:
+    outcomes = [talk.say("Hola, buenas tardes"), talk.say("gracias")]
+    assert [(one.action, one.reply, one.handled) for one in outcomes] == [("nothing", None, False)] * 2
+    assert talk.say("asdf qwer").reply_key == "REPLY_NOT_UNDERSTOOD"
+
+
 def test_what_nobody_understands_is_asked_back_once(talk: Talk) -> None:
     outcomes = [talk.say("asdf qwer"), talk.say("zxcv"), talk.say("")]
     assert [one.reply_key for one in outcomes] == ["REPLY_NOT_UNDERSTOOD", None, None]
