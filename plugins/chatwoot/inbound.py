@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from citaplanner_core.booking.clients import create_client
 from citaplanner_core.booking.models import Tenant
 from citaplanner_core.database import current_tenant, db, utcnow, work
+from citaplanner_core.hooks import settings
 from citaplanner_core.hooks.dispatch import enabled_plugins
 from citaplanner_core.hooks.types import JobContext, Retry
 from citaplanner_core.notifications.delivery import advance
@@ -92,7 +93,8 @@ def _account(session: Session, stored: ChatwootEvent) -> _Account | None:
     base_url, account_id = values["base_url"], values["account_id"]
     if account_id is None or accounts.account_ref(base_url, account_id) != stored.account_ref:
         return None
-    return _Account(base_url, account_id, branch_id, values["inbox_trust"], bool(config and config.create_clients))
+    create_clients = bool(settings.read(session, PLUGIN)["create_clients"])
+    return _Account(base_url, account_id, branch_id, values["inbox_trust"], create_clients)
 
 
 class _Handler:

@@ -66,7 +66,6 @@ class ChatwootConfig(TenantScoped, Base):
     allow_unsigned: Mapped[bool] = mapped_column(default=False)
     enable_notifications: Mapped[bool] = mapped_column(default=True)
     is_active: Mapped[bool] = mapped_column(default=True)
-    create_clients: Mapped[bool] = mapped_column(default=False)
     inbox_trust: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     website_token: Mapped[str | None]
     widget_position: Mapped[str | None]

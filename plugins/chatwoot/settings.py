@@ -23,4 +23,12 @@ SETTINGS = (
         default=False,
         env=None,
     ),
+    Setting(
+        "create_clients",
+        "bool",
+        "Registrar a quien escribe",
+        "Whether a stranger who writes from a proven number becomes a client.",
+        default=False,
+        env=None,
+    ),
 )

@@ -20,6 +20,7 @@ from citaplanner_core.booking import appointments as verbs
 from citaplanner_core.booking.models import Appointment, Client, ClientPhone
 from citaplanner_core.database import db, utcnow, work
 from citaplanner_core.hooks import lifecycle
+from citaplanner_core.hooks import settings as plugin_settings
 from citaplanner_core.hooks.types import JobContext
 from citaplanner_core.jobs.models import Job
 from citaplanner_core.notifications.models import Delivery, Notification, OptOut
@@ -46,6 +47,11 @@ on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def configure(loop: Loop, **values: Any) -> None:
     with work(loop.tenant) as session:
         session.execute(update(ChatwootConfig).values(values))
+
+
+def welcome_strangers(loop: Loop) -> None:
+    with work(loop.tenant) as session:
+        plugin_settings.write(session, "chatwoot", {"create_clients": True})
 
 
 def row_of(loop: Loop, contact_id: int) -> ChatwootContact:
@@ -283,7 +289,7 @@ def test_whatsapp_vouches_by_itself(begin: Begin) -> None:
 
 
 def test_clients_are_made_of_strangers_only_where_wanted_and_never_twice(loop: Loop) -> None:
-    configure(loop, create_clients=True)
+    welcome_strangers(loop)
     wrote = loop.write("Hola", phone="5213312345670", name="Eva María Luna")
     (client,) = loop.rows(Client)
     (phone,) = loop.rows(ClientPhone)
@@ -298,7 +304,7 @@ def test_clients_are_made_of_strangers_only_where_wanted_and_never_twice(loop: L
 @on_sqlite
 def test_no_client_is_made_of_a_visitor_or_without_a_number(begin: Begin) -> None:
     loop = begin(WIDGET)
-    configure(loop, create_clients=True)
+    welcome_strangers(loop)
     loop.write("Hola", inbox=WIDGET, source_id="visitor-1")
     configure(loop, inbox_trust={str(WIDGET): "proven"})
     loop.write("Hola", inbox=WIDGET, source_id="visitor-2", phone=None)
@@ -306,7 +312,7 @@ def test_no_client_is_made_of_a_visitor_or_without_a_number(begin: Begin) -> Non
 
 
 def test_two_first_messages_at_once_make_one_client(loop: Loop) -> None:
-    configure(loop, create_clients=True)
+    welcome_strangers(loop)
     for form in ("5213312345670", "523312345670"):
         loop.chatwoot.incoming(inbox_id=API, phone=form, source_id=form, name="Eva", text="Hola")
     loop.chatwoot.settle()

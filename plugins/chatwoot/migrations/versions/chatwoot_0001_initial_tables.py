@@ -86,7 +86,6 @@ def upgrade() -> None:
         sa.Column("allow_unsigned", sa.Boolean(), nullable=False),
         sa.Column("enable_notifications", sa.Boolean(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
-        sa.Column("create_clients", sa.Boolean(), nullable=False),
         sa.Column("inbox_trust", sa.JSON(), nullable=False),
         sa.Column("website_token", sa.String(), nullable=True),
         sa.Column("widget_position", sa.String(), nullable=True),
