@@ -255,6 +255,6 @@ def test_connections_stay_open(chatwoot: Chatwoot) -> None:
         answers = [session.post(f"{chatwoot.url}/api/v1/profile", json={"a": 1}) for _ in range(3)]
         answers.append(session.get(f"{chatwoot.url}/health"))
         assert [a.status_code for a in answers] == [404, 404, 404, 200]
-        pools = session.get_adapter(chatwoot.url).poolmanager.pools  # type: ignore[attr-defined]
-        [pool] = [pools[key] for key in pools.keys()]  # noqa: SIM118
+        pools = session.get_adapter(chatwoot.url).poolmanager.pools  # type: ignore[attr-defined]  # an HTTPAdapter has it
+        [pool] = [pools[key] for key in pools.keys()]  # noqa: SIM118  # it cannot be iterated itself
         assert pool.num_connections == 1
