@@ -12,6 +12,7 @@ from citaplanner_core.booking import appointments as verbs
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.hooks.types import JobContext
+from citaplanner_core.jobs import queue
 from citaplanner_core.jobs.models import Job
 from plugins.chatwoot import inbound
 from plugins.chatwoot.api import MARKER
@@ -111,7 +112,8 @@ def test_a_conversation_that_is_gone_ends_it(loop: Loop) -> None:
 
 
 @on_sqlite
-def test_a_refused_token_is_seen(loop: Loop) -> None:
+def test_a_refused_token_is_seen(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "backoff", lambda *_, **__: timedelta(minutes=1))  # else by chance it is over at once
     appointment = answered(loop)
     loop.fault(POSTS, method="POST", status=401)
     loop.settle(strict=False)
