@@ -23,7 +23,7 @@ from benchmarks.databases import fresh
 from benchmarks.prepare import app_on, prepared, stand_in, start_worker, until
 from citaplanner_core.booking.appointments import book
 from citaplanner_core.booking.models import Branch
-from citaplanner_core.database import db, utcnow, work
+from citaplanner_core.database import close_database, utcnow, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.testing.factories import make_client, make_professional, make_service
@@ -69,7 +69,7 @@ def _run(url: str, folder: Path, seed: int, kills: int) -> int:
             for process in workers:
                 process.kill()
                 process.wait()
-            db.engine.dispose()
+            close_database()
 
 
 def _book_while_killing(

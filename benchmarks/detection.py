@@ -10,7 +10,7 @@ from benchmarks.databases import fresh
 from benchmarks.load import median
 from benchmarks.prepare import app_on, prepared
 from citaplanner_core.booking.models import Client, ClientPhone
-from citaplanner_core.database import db, work
+from citaplanner_core.database import close_database, db, work
 from plugins.chatwoot.matcher import match
 from plugins.chatwoot.models import ChatwootConfig
 
@@ -43,7 +43,7 @@ def _measure(kind: str, urls: tuple[str, str], folder: Path) -> str:
                 times[size].append(_round(size))
     for app, _ in apps:
         with app.app_context():
-            db.engine.dispose()
+            close_database()
     small, large = (median(times[size]) for size in SIZES)
     return (
         f"detection {kind}: {large:.2f} ms with {SIZES[1]:,} clients (wanted < 2),"

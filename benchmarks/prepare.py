@@ -15,7 +15,7 @@ from benchmarks.databases import KEY
 from citaplanner_core.app import create_app
 from citaplanner_core.cli.supervisor import free_port
 from citaplanner_core.crypto import new_token
-from citaplanner_core.database import db, work
+from citaplanner_core.database import close_database, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.testing.factories import make_tenant
 from plugins.chatwoot.models import ChatwootConfig
@@ -57,7 +57,7 @@ def prepared(url: str, folder: Path, *, secret: str, base_url: str = "https://ch
                     webhook_secret=secret,
                 )
             )
-        db.engine.dispose()
+        close_database()
     return key
 
 

@@ -12,7 +12,7 @@ from benchmarks.load import Result
 from benchmarks.prepare import app_on, prepared, stand_in, start_worker, until
 from citaplanner_core.booking.appointments import book
 from citaplanner_core.booking.models import Branch
-from citaplanner_core.database import db, utcnow, work
+from citaplanner_core.database import close_database, utcnow, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.testing.factories import make_client, make_professional, make_service
 from plugins.chatwoot.demo import connect_to_sandbox
@@ -42,7 +42,7 @@ def _measure(kind: str, url: str, folder: Path) -> str:
                 try:
                     return _book(kind, sandbox)
                 finally:
-                    db.engine.dispose()
+                    close_database()
         finally:
             worker.terminate()
             worker.wait()

@@ -7,7 +7,7 @@ import time
 import uuid
 from pathlib import Path
 
-from benchmarks.databases import KEY, fresh
+from benchmarks.databases import KEY, checkpoints, fresh, settle
 from benchmarks.load import Request, Result, drive, gunicorn, median
 from benchmarks.prepare import prepared
 
@@ -69,14 +69,17 @@ def _measure(kind: str, url: str, folder: Path) -> str:
     with (
         gunicorn("citaplanner_core.wsgi:app", ours, "/healthz") as our_port,
         gunicorn("benchmarks.bare:app", {"BENCH_DATABASE_URL": url}, "/") as bare_port,
+        checkpoints(url),
     ):
         sides = {"ours": (our_port, webhook), "bare": (bare_port, bare)}
         for port, make in sides.values():
             drive(port, make, seconds=1, rate=RATE, connections=8)
         for _ in range(ROUNDS):
             for name, (port, make) in sides.items():
+                settle(url)
                 paced[name].append(drive(port, make, seconds=SECONDS, rate=RATE, connections=16))
             for name, (port, make) in sides.items():
+                settle(url)
                 full[name].append(drive(port, make, seconds=SECONDS / 2, rate=None, connections=8))
     p99 = {name: median([one.percentile(0.99) for one in results]) for name, results in paced.items()}
     p50 = {name: median([one.percentile(0.50) for one in results]) for name, results in paced.items()}

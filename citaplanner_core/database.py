@@ -29,7 +29,6 @@ from sqlalchemy import (
     event,
     func,
     select,
-    text,
 )
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import (
@@ -45,8 +44,9 @@ from sqlalchemy.orm import (
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
+from citaplanner_core.waking import finish_waking, wake_soon
+
 SYSTEM: Literal["system"] = "system"
-WAKE_CHANNEL = "citaplanner_wake"
 
 
 class DatabaseError(Exception):
@@ -273,10 +273,9 @@ def _open(unit: _Unit) -> Iterator[TenantSession]:
     try:
         yield session
         if unit.write:
-            if session.info.get("wake") and not sqlite:
-                session.flush()
-                Session.connection(session).execute(text(f"NOTIFY {WAKE_CHANNEL}"))
             session.commit()
+            if session.info.get("wake"):
+                wake_soon(db.engine)
         else:
             session.rollback()
     except BaseException:
@@ -328,10 +327,11 @@ def system_work(reason: str, *, write: bool = False) -> Iterator[TenantSession]:
 
 
 @contextmanager
-def system_connection(reason: str) -> Iterator[Connection]:
+def system_connection(reason: str, *, wakes: bool = False) -> Iterator[Connection]:
     """Open a writing unit that crosses tenants as a plain connection: for hot paths written in SQL.
 
-    It commits at the end and rolls back on any exception. Half as expensive as a session, and knows no tenant.
+    It commits at the end (and then wakes the workers, if asked to) and rolls back on any exception. Half as expensive
+    as a session, and knows no tenant.
     """
     if not reason:
         raise ValueError("system_connection needs a reason")
@@ -342,6 +342,8 @@ def system_connection(reason: str) -> Iterator[Connection]:
     try:
         with _sqlite_writer if engine.dialect.name == "sqlite" else _no_wait, engine.begin() as connection:
             yield connection
+        if wakes:
+            wake_soon(engine)
     finally:
         _unit.reset(token)
 
@@ -367,7 +369,8 @@ def database_now(session: Session) -> datetime:
 def _sqlite_connect(connection: Any, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None
     pragmas = ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON", "synchronous=NORMAL")
-    for pragma in (*pragmas, "wal_autocheckpoint=4000"):  # 16 MB: a checkpoint holds up the commit that meets it
+    # A checkpoint holds up the commit that meets it: the worker makes them (jobs/wake.py), this is for when none runs.
+    for pragma in (*pragmas, "wal_autocheckpoint=20000"):  # pages: 80 MB
         connection.execute(f"PRAGMA {pragma}").close()
 
 
@@ -389,11 +392,17 @@ def init_database(app: Flask, url: str, *, threads: int) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "pool_size": threads + 4,
         "max_overflow": 4,
-        "pool_pre_ping": True,
+        "pool_pre_ping": not url.startswith("sqlite"),
     }
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
+
+
+def close_database() -> None:
+    """Close the connections of this process, once the workers were told of what it committed."""
+    finish_waking()
+    db.engine.dispose()
 
 
 def is_tenant_table(table: Table) -> bool:

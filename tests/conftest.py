@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from citaplanner_core.app import create_app
-from citaplanner_core.database import db
+from citaplanner_core.database import close_database, db
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.testing.factories import make_tenant
 from tests.services import postgresql
@@ -45,7 +45,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
         app = create_app(_settings(url, folder))
         with app.app_context():
             lifecycle.migrate_all(PLUGINS)
-            db.engine.dispose()
+            close_database()
         if engine != "sqlite":
             made.append(name)
         return url
@@ -146,7 +146,7 @@ def app(migrated_url: str, tmp_path: Path) -> Iterator[Flask]:
             yield made
         finally:
             db.session.remove()
-            db.engine.dispose()
+            close_database()
 
 
 @pytest.fixture

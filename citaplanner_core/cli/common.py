@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from citaplanner_core.app import create_app
 from citaplanner_core.booking.models import Tenant
-from citaplanner_core.database import db, system_work
+from citaplanner_core.database import close_database, system_work
 from citaplanner_core.hooks.migrations import CORE, current, require_ready
 
 
@@ -39,7 +39,7 @@ def open_app() -> Iterator[None]:
         try:
             yield
         finally:
-            db.engine.dispose()
+            close_database()
 
 
 def in_app(*, maintenance: bool = False, ready: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -57,7 +57,7 @@ def in_app(*, maintenance: bool = False, ready: bool = True) -> Callable[[Callab
                         require_ready()
                     return function(*args, **kwargs)
                 finally:
-                    db.engine.dispose()
+                    close_database()
 
         return run
 

@@ -18,7 +18,7 @@ from citaplanner_core.cli.common import Failure, full_app, in_app
 from citaplanner_core.cli.data import make_demo
 from citaplanner_core.cli.supervisor import Supervisor, free_port, is_free
 from citaplanner_core.config import Config, load_config, secret_keys
-from citaplanner_core.database import db, utcnow
+from citaplanner_core.database import close_database, utcnow
 from citaplanner_core.hooks import dispatch, lifecycle
 from citaplanner_core.hooks.migrations import require_ready
 from citaplanner_core.hooks.registry import discover, registry
@@ -59,7 +59,7 @@ def run(demo: bool, without_worker: bool) -> int:
             if demo:
                 dispatch.collect("demo_seed", tenant_id=made["tenant_id"], addresses=addresses)
                 _show_troubles()
-            db.engine.dispose()
+            close_database()
         if not without_worker:
             supervisor.start("worker", (*COMMAND, "worker"))
         if not supervisor.stopping.is_set():
@@ -175,7 +175,7 @@ def demo(story: bool, without_worker: bool) -> int:
         _demo_environment()
         with full_app().app_context():
             stories = dispatch.collect("demo_story")
-            db.engine.dispose()
+            close_database()
         if not stories:
             raise Failure("no plugin in CITAPLANNER_PLUGINS has a story to play")
         with _running_demo(without_worker) as (addresses, token):

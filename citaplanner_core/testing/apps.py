@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 
 from citaplanner_core.app import create_app
-from citaplanner_core.database import db
+from citaplanner_core.database import close_database, db
 from citaplanner_core.hooks import lifecycle
 
 
@@ -34,4 +34,4 @@ def migrated_app(folder: Path, *plugins: str, **config: Any) -> Iterator[Flask]:
             yield app
         finally:
             db.session.remove()
-            db.engine.dispose()
+            close_database()

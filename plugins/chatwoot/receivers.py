@@ -79,8 +79,10 @@ def _kept(place: tuple[Any, ...], find: Callable[[], Receiver | None], *, fresh:
     kept: dict[tuple[Any, ...], tuple[float, Receiver]] = current_app.extensions.setdefault(_EXTENSION, {})
     now = time.monotonic()
     entry = None if fresh else kept.get(place)
-    if entry is not None and now - entry[0] < KEPT_SECONDS:
-        return entry[1]
+    if entry is not None:
+        if now - entry[0] < KEPT_SECONDS:
+            return entry[1]
+        kept[place] = (now, entry[1])  # one asks again, those who come meanwhile need not wait
     found = find()
     if found is None:
         kept.pop(place, None)

@@ -20,7 +20,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from citaplanner_core.database import WAKE_CHANNEL, UTCDateTime, system_connection, utcnow
+from citaplanner_core.database import UTCDateTime, system_connection, utcnow
 from plugins.chatwoot import receivers
 from plugins.chatwoot.events import Event, as_id, as_text, contact_of, is_noise, parse_event
 from plugins.chatwoot.receivers import Receiver
@@ -185,13 +185,11 @@ _JOB = "INSERT INTO job (tenant_id, kind, plugin, payload, due, status, attempt,
 _SQLITE_JOB = f"""
 {_JOB} VALUES (:tenant_id, 'event', 'chatwoot', json_object('event_id', :event_id), :now, 'PENDING', 0, :now)
 """
-_POSTGRESQL = f"""
+_POSTGRESQL = text(f"""
 WITH stored AS ({_EVENT})
 {_JOB} SELECT :tenant_id, 'event', 'chatwoot', json_build_object('event_id', id), now(), 'PENDING', 0, now() FROM stored
-RETURNING id, pg_notify('{WAKE_CHANNEL}', '')
-"""  # noqa: S608  # all its parts are constants
-_NOW = bindparam("now", type_=UTCDateTime())
-_STORE_EVENT, _STORE_JOB, _STORE_BOTH = (text(sql).bindparams(_NOW) for sql in (_EVENT, _SQLITE_JOB, _POSTGRESQL))
+RETURNING id
+""").bindparams(bindparam("now", type_=UTCDateTime()))  # noqa: S608  # all its parts are constants
 
 
 def store(receiver: Receiver, event: Event, body: str, delivery_id: str | None) -> bool:
@@ -200,6 +198,7 @@ def store(receiver: Receiver, event: Event, body: str, delivery_id: str | None) 
     In: the body as text. Raises `IntegrityError` when the receiver's configuration is gone. Written out in SQL, and on
     PostgreSQL as one statement, because half of the time to answer is spent here.
     """
+    now = utcnow()
     values = {
         "tenant_id": receiver.tenant_id,
         "config_id": receiver.config_of(event),
@@ -209,14 +208,15 @@ def store(receiver: Receiver, event: Event, body: str, delivery_id: str | None) 
         "object_key": event.object_key,
         "contact_id": as_id(contact_of(event.raw).get("id")),
         "payload": body,
-        "now": utcnow(),
+        "now": now,
     }
-    with system_connection("store a webhook") as connection:
+    with system_connection("store a webhook", wakes=True) as connection:
         if connection.dialect.name == "postgresql":
-            return connection.execute(_STORE_BOTH, values).first() is not None
-        event_id = connection.execute(_STORE_EVENT, values).scalar()
+            return connection.execute(_POSTGRESQL, values).first() is not None
+        values["now"] = now.replace(tzinfo=None).isoformat(" ", "microseconds")  # as `UTCDateTime` writes it
+        event_id = connection.exec_driver_sql(_EVENT, values).scalar()
         if event_id is None:
             return False
         job = {"tenant_id": receiver.tenant_id, "event_id": event_id, "now": values["now"]}
-        connection.execute(_STORE_JOB, job)
+        connection.exec_driver_sql(_SQLITE_JOB, job)
         return True

@@ -4,7 +4,7 @@ import sys
 
 from citaplanner_core.app import create_app
 from citaplanner_core.booking.errors import SlotTaken
-from citaplanner_core.database import db, work
+from citaplanner_core.database import close_database, work
 from tests.core.booking.support import HALF_HOUR, TEN, Desk
 
 SLOTS = 25
@@ -25,7 +25,7 @@ def main(url: str, folder: str, *ids: str) -> None:
                 had += 1
             except SlotTaken:
                 taken += 1
-        db.engine.dispose()
+        close_database()
     print(had, taken)
 
 

@@ -20,7 +20,7 @@ core = ">=0.1"
 """
 PRELUDE = """
 from citaplanner_core import create_app
-from citaplanner_core.database import db, system_work, work
+from citaplanner_core.database import close_database, db, system_work, work
 from citaplanner_core.hooks import dispatch, lifecycle, migrations
 from citaplanner_core.hooks.registry import registry
 from citaplanner_core.testing import factories
@@ -77,7 +77,7 @@ class Deployment:
 
     def python(self, code: str, **more: str) -> str:
         """Run code in an app of this deployment and return what it printed; fails when it fails."""
-        source = PRELUDE + textwrap.dedent(code) + "\ndb.engine.dispose()\n"
+        source = PRELUDE + textwrap.dedent(code) + "\nclose_database()\n"
         done = self._run([sys.executable, "-W", "error::ResourceWarning", "-c", source], **more)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

@@ -4,7 +4,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from citaplanner_core.database import db, work
+from citaplanner_core.database import close_database, work
 from citaplanner_core.hooks.types import JobContext
 from citaplanner_core.jobs.engine import Worker
 from citaplanner_core.jobs.loop import claim, settle
@@ -21,7 +21,7 @@ def drain(url: str) -> None:
                 with work(one.tenant_id) as session:
                     assert settle(session, Job, one, DONE)
                 print(one.id)
-        db.engine.dispose()
+        close_database()
 
 
 def hang(url: str) -> None:
@@ -39,7 +39,7 @@ def put_one(url: str, tenant: str) -> None:
     app = make_app(url)
     put(app, int(tenant), "work")
     with app.app_context():
-        db.engine.dispose()
+        close_database()
 
 
 if __name__ == "__main__":

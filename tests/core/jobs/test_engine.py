@@ -84,6 +84,18 @@ def test_worker_wakes_by_itself_when_a_row_becomes_due(app: Flask, tenant: int) 
         assert tick.came(10)
 
 
+def test_worker_writes_the_log_of_sqlite_into_its_file_so_that_no_commit_has_to(app: Flask, tenant: int) -> None:
+    with app.app_context():
+        if db.engine.dialect.name != "sqlite":
+            return
+        path = Path(db.engine.url.database or "")
+    with running(app, source({"work": Tick()}), poll_seconds=60, beat_seconds=60):
+        assert eventually(lambda: alive(app) == 1)
+        before = path.read_bytes()
+        put(app, tenant, "work")
+        assert eventually(lambda: path.read_bytes() != before)
+
+
 def test_listening_goes_on_after_the_connection_broke(app: Flask, tenant: int) -> None:
     with app.app_context():
         if db.engine.dialect.name == "sqlite":

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from citaplanner_core.app import create_app
-from citaplanner_core.database import db, utcnow, work
+from citaplanner_core.database import close_database, utcnow, work
 from citaplanner_core.jobs import heartbeat
 from citaplanner_core.jobs.models import Job
 from citaplanner_core.jobs.queue import enqueue
@@ -36,7 +36,7 @@ def bare(tmp_path: Path) -> Iterator[Flask]:
     )
     with made.app_context():
         yield made
-        db.engine.dispose()
+        close_database()
 
 
 def test_the_start_page_says_what_this_is_in_two_languages(bare: Flask) -> None:
@@ -56,7 +56,7 @@ def test_the_start_page_warns_when_not_everything_is_sent(tmp_path: Path, delive
     app = create_app({"plugins": PLUGINS, "secret_key": TEST_KEY, "instance_path": tmp_path, "delivery": delivery})
     with app.app_context():
         assert said in Browser(app).open("/").text
-        db.engine.dispose()
+        close_database()
 
 
 def test_an_unknown_page_says_so(bare: Flask) -> None:

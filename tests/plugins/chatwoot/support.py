@@ -12,7 +12,7 @@ from citaplanner_core.booking.models import Client, Tenant
 from citaplanner_core.crypto import new_token
 from citaplanner_core.database import database_now, work
 from citaplanner_core.hooks.types import Message
-from citaplanner_core.notifications.delivery import recipient_of
+from citaplanner_core.notifications.choice import recipient_of
 from citaplanner_core.notifications.models import Delivery, Notification
 from citaplanner_core.testing.factories import make_client
 from plugins.chatwoot.accounts import account_ref

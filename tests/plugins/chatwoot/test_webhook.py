@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 
 from citaplanner_core.booking.models import Tenant
 from citaplanner_core.crypto import init_crypto
-from citaplanner_core.database import db, system_work, work
+from citaplanner_core.database import close_database, db, system_work, work
 from citaplanner_core.hooks import lifecycle, settings
 from citaplanner_core.jobs.models import Job
 from citaplanner_core.jobs.queue import enqueue
@@ -613,7 +613,7 @@ def test_the_database_is_down(site: Site) -> None:
         )
 
     db.session.remove()
-    db.engine.dispose()
+    close_database()
     event.listen(db.engine, "do_connect", refuse)
     try:
         for url in (site.url, PLAIN):
@@ -634,7 +634,7 @@ def locked(site: Site, migrated_url: str) -> Iterator[None]:
     db.session.remove()
     if db.engine.dialect.name == "sqlite":
         event.listen(db.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=50").close())
-        db.engine.dispose()
+        close_database()
         holder = sqlite3.connect(str(db.engine.url.database), isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         yield
@@ -643,7 +643,7 @@ def locked(site: Site, migrated_url: str) -> Iterator[None]:
     with psycopg.connect(migrated_url.replace("+psycopg", "")) as owner:
         owner.autocommit = True
         owner.execute(f"ALTER DATABASE {db.engine.url.database} SET lock_timeout = '50ms'")
-        db.engine.dispose()
+        close_database()
         with owner.transaction():
             owner.execute("LOCK TABLE chatwoot_event")
             yield
