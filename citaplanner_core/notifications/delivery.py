@@ -10,15 +10,11 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.models import CANCELLED as APPOINTMENT_CANCELLED
-from citaplanner_core.booking.models import LIVE_STATES, Client, Tenant
-from citaplanner_core.config import Config
+from citaplanner_core.booking.models import Tenant
 from citaplanner_core.database import database_now, work
-from citaplanner_core.hooks import dispatch, settings
 from citaplanner_core.hooks.types import (
     Ambiguous,
     Askable,
@@ -27,28 +23,28 @@ from citaplanner_core.hooks.types import (
     Message,
     Permanent,
     Receipt,
-    Recipient,
     Retry,
 )
 from citaplanner_core.jobs import loop
-from citaplanner_core.notifications import variables
-from citaplanner_core.notifications.links import new_link
+from citaplanner_core.notifications.choice import (
+    Verdict,
+    choose,
+    last_delivery,
+    recipient_of,
+    require_allowed,
+    require_true,
+)
 from citaplanner_core.notifications.models import (
-    APPOINTMENT_CANCELLATION,
     DELIVERED,
     FAILED,
     MARKETING_TYPES,
     READ,
     SENDING,
     SENT,
-    SKIPPED,
-    SUPERSEDED,
     Delivery,
     Notification,
-    OptOut,
 )
-from citaplanner_core.notifications.service import enabled_channels
-from citaplanner_core.notifications.templates import TemplateError, render
+from citaplanner_core.notifications.wording import compose
 
 log = structlog.get_logger()
 MAX_ATTEMPTS = 10
@@ -56,15 +52,6 @@ LEASE_SECONDS = 120
 DEADLINE_SECONDS = 90
 ASK_AFTER_SECONDS = 2
 RANK = {SENDING: 0, SENT: 1, DELIVERED: 2, READ: 3, FAILED: 4}
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict(Exception):
-    """Why this notification is not sent now: its final status and reason."""
-
-    status: str
-    reason: str
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +86,7 @@ class NotificationSource:
         with work(claim.tenant_id) as session:
             try:
                 attempt = _prepare(session, claim)
-            except _Verdict as verdict:
+            except Verdict as verdict:
                 loop.settle(session, Notification, claim, verdict.status, reason=verdict.reason, error=verdict.error)
                 return
         outcome = _send(attempt)
@@ -107,28 +94,16 @@ class NotificationSource:
             _settle(session, claim, attempt, outcome)
 
 
-def recipient_of(client: Client, tenant: Tenant) -> Recipient:
-    """Return a client as channels see them."""
-    return Recipient(
-        client_id=client.id,
-        name=client.name,
-        first_name=client.first_name,
-        email=client.email,
-        phones=tuple(phone.e164 for phone in client.phones),
-        language=client.language or tenant.language,
-    )
-
-
 def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
     notification = session.get_one(Notification, claim.id)
     tenant = session.get_one(Tenant, claim.tenant_id)
     now = database_now(session)
-    _still_true(notification, tenant, now)
+    require_true(notification, tenant, now)
     recipient = recipient_of(notification.recipient, tenant)
-    last = _last_delivery(session, notification)
-    key, channel, address, values = _choose(session, notification, recipient, last)
-    _delivery_allowed(address)
-    body, subject, question = _text(session, notification, recipient, tenant, channel)
+    last = last_delivery(session, notification)
+    key, channel, address, values = choose(session, notification, recipient, last)
+    require_allowed(address)
+    body, subject, question = compose(session, notification, recipient, tenant, channel)
     unknown = last is not None and last.status == SENDING and last.channel == key
     if unknown and last is not None:
         delivery = last
@@ -160,103 +135,6 @@ def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
         appointment_id=notification.appointment_id,
     )
     return _Attempt(delivery.id, channel, message, values, unknown, notification.type in MARKETING_TYPES)
-
-
-def _still_true(notification: Notification, tenant: Tenant, now: datetime) -> None:
-    if not tenant.active:
-        raise _Verdict(SKIPPED, "tenant_off")
-    appointment = notification.appointment
-    if appointment is not None and notification.rule != "manual":
-        if notification.schedule_version != appointment.schedule_version:
-            raise _Verdict(SUPERSEDED, "superseded")
-        if notification.type != APPOINTMENT_CANCELLATION and appointment.status not in LIVE_STATES:
-            gone = appointment.status == APPOINTMENT_CANCELLED
-            raise _Verdict(SKIPPED, "appointment_cancelled" if gone else "appointment_past")
-        if appointment.start <= now:
-            raise _Verdict(SKIPPED, "appointment_past")
-    if notification.expires_at is not None and notification.expires_at <= now:
-        raise _Verdict(SKIPPED, "expired")
-    if not notification.recipient.active:
-        raise _Verdict(SKIPPED, "do_not_message")
-
-
-def _delivery_allowed(address: str) -> None:
-    config: Config = current_app.config["CITAPLANNER"]
-    if config.delivery == "off" or (config.delivery == "allowlist" and address not in config.delivery_allowlist):
-        raise _Verdict(SKIPPED, "delivery_off", f"CITAPLANNER_DELIVERY is {config.delivery}")
-
-
-def _last_delivery(session: Session, notification: Notification) -> Delivery | None:
-    return session.scalar(
-        select(Delivery).where(Delivery.notification_id == notification.id).order_by(Delivery.id.desc()).limit(1)
-    )
-
-
-def _choose(
-    session: Session, notification: Notification, recipient: Recipient, last: Delivery | None
-) -> tuple[str, Channel, str, Mapping[str, Any]]:
-    """Return (key, channel, address, settings) of the first channel that is on, not given up, and has an address."""
-    known = dispatch.channels()
-    on = enabled_channels(session)
-    if notification.channel:
-        plugin = known[notification.channel][0] if notification.channel in known else ""
-        wanted = [notification.channel] if plugin is None or notification.channel in on else []
-    else:
-        preferred = notification.recipient.preferred_channel
-        wanted = sorted(on, key=lambda key: key != preferred)
-    if not wanted:
-        raise _Verdict(SKIPPED, "channel_off")
-    given_up = set(
-        session.scalars(
-            select(Delivery.channel).where(
-                Delivery.notification_id == notification.id, Delivery.status == FAILED, Delivery.reason.is_not(None)
-            )
-        )
-    )
-    refused = set(session.scalars(select(OptOut.channel).where(OptOut.client_id == recipient.client_id)))
-    wanted = [key for key in wanted if key not in refused]
-    if not wanted:
-        raise _Verdict(SKIPPED, "opted_out")
-    reachable = False
-    for key in wanted:
-        plugin, channel = known[key]
-        address = channel.address_of(recipient)
-        reachable = reachable or address is not None
-        if address is None or key in given_up:
-            continue
-        return key, channel, address, settings.read(session, plugin) if plugin else {}
-    if not reachable:
-        raise _Verdict(SKIPPED, "no_address")
-    raise _Verdict(FAILED, last.reason or "rejected" if last else "rejected", last.error if last else None)
-
-
-def _text(
-    session: Session, notification: Notification, recipient: Recipient, tenant: Tenant, channel: Channel
-) -> tuple[str, str | None, str | None]:
-    values: dict[str, object] = {**variables.client_variables(notification.recipient, tenant)}
-    appointment = notification.appointment
-    if appointment is not None:
-        old = notification.variables.get("oldStart")
-        values |= variables.appointment_variables(
-            appointment,
-            tenant,
-            language_code=recipient.language,
-            now=database_now(session),
-            old_start=datetime.fromisoformat(old) if old else None,
-            manage_url=new_link(session, appointment),
-        )
-    values |= {key: value for key, value in notification.variables.items() if key != "oldStart"}
-    try:
-        rendered = render(
-            notification.template or notification.type,
-            family=channel.text_family,
-            language=recipient.language,
-            variables=values,
-            message=notification.message,
-        )
-    except TemplateError as error:
-        raise _Verdict(FAILED, "template_error", str(error)) from error
-    return rendered.body, rendered.subject, rendered.question
 
 
 def _send(attempt: _Attempt) -> Receipt | Exception:
