@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from citaplanner_core.replies.cancelling import clearly_cancels
-from citaplanner_core.replies.negation import with_negations
+from citaplanner_core.replies.negation import in_context, with_negations
 from citaplanner_core.replies.reading import Item, read
 from citaplanner_core.replies.vocabulary import AROUND, BOUNDARIES, CANCELS, MOVES, Kind
 
@@ -22,7 +22,10 @@ _CAN_I = frozenset(
 _STOPPING: frozenset[Kind] = AROUND | {"opt_out", "opt_in", "glue", "yes", "want"}
 _AGREEING: frozenset[Kind] = AROUND | {
     "yes", "glue", "laugh", "object", "objects", "date", "name_next", "with", "want", "unknown", "not_cancel",
+    "arrive", "place", "relative",
 }  # fmt: skip
+_MEDICAL = frozenset(("medica", "medico", "dental"))
+"""A "baja médica" is a sick note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +66,11 @@ def _from_long_text(items: list[Item]) -> Intent:
     return Intent("ask", 0.5) if kinds & about else Intent("unknown", 0.5)
 
 
-def _in_context(items: list[Item]) -> list[Item]:
-    """Settles "si puedo" (yes, unless something hangs on it) and "al rato" (later, unless it is when we meet)."""
-    kinds = {item.kind for item in items}
-    result = list(items)
-    for i, (kind, word) in enumerate(items):
-        if (
-            kind == "hedge"
-            and word == "si puedo"
-            and not kinds & (CANCELS | {"attend", "confirm", "arrive", "unknown"})
-        ):
-            result[i] = Item("yes", word)
-        elif kind == "later" and word in ("luego", "despues", "al rato", "mas al rato") and "attend" in kinds:
-            result[i] = Item("glue", word)
-    return result
-
-
 class _Message:
     """One short message, its negations applied, and the questions the rules put to it."""
 
     def __init__(self, items: list[Item], question: str | None, misspelled: bool) -> None:
-        self.items = _in_context(with_negations(items))
+        self.items = in_context(with_negations(items))
         self.kinds = {item.kind for item in self.items}
         self.unknown = sum(item.kind == "unknown" for item in self.items)
         self.question = question
@@ -145,9 +132,13 @@ class _Message:
         return Intent("ask", 0.7)
 
     def _stop_or_start(self) -> Intent | None:
+        if "marketing_out" in self.kinds:
+            return Intent("unknown", 0.5)  # see `details.ends_marketing`
         for name in ("opt_out", "opt_in"):
             if name in self.kinds:
-                if self.kinds <= _STOPPING and not self.misspelled:
+                words = {item.word for item in self.items}
+                asks = _STOPPING | {"question"} if any(w.startswith(("me p", "nos p")) for w in words) else _STOPPING
+                if self.kinds <= asks and not self.misspelled and not words & _MEDICAL:
                     return Intent(name, 0.95)
                 appointment = CANCELS | MOVES | {"confirm", "attend", "cant", "object"}
                 return Intent("ask" if self.kinds & appointment else "unknown", 0.5)
@@ -169,7 +160,8 @@ class _Message:
         return Intent("info", 0.6) if costs and self.has("info", "question") else self._ask()
 
     def _late(self) -> Intent | None:
-        soon = self.has("minutes") and (self.has("arrive") or (self.told and not self.unknown))
+        early = any(item.word in ("antes", "before", "early", "temprano") for item in self.items)
+        soon = self.has("minutes") and not early and (self.has("arrive") or (self.told and not self.unknown))
         if "late" not in self.kinds and (not soon or self.kinds & MOVES):
             return None
         if self.kinds & MOVES or self.has("cant", "no", "hedge") or (self.has("later") and not self.has("minutes")):
@@ -205,8 +197,16 @@ class _Message:
         at = next(i for i, item in enumerate(self.items) if item.kind == "cant")
         later = {item.kind for item in self.items[at + 1 :]}
         clause_ended = any(item.kind in BOUNDARIES for item in self.items[at + 1 : -1])
-        offers = self.has("propose") or "yes" in later or "hedge" in later or clause_ended and "question" in later
-        if offers and "date" in later and not self.has("or", "if", "quoted"):
+        offers = (
+            self.has("propose")
+            or "yes" in later
+            or "but" in later
+            or "hedge" in later
+            or clause_ended
+            and "question" in later
+        )
+        elsewhere = self.has("book") and any(item.word.startswith(("otra", "nueva", "a new")) for item in self.items)
+        if (elsewhere or offers and "date" in later) and not self.has("or", "if", "quoted"):
             return Intent("reschedule", self.sure(0.75))
         return self._ask()
 
@@ -218,6 +218,8 @@ class _Message:
         return Intent("info", self.sure(0.95))
 
     def _undecided(self) -> Intent | None:
+        if self.asked and self.has("confirm_other") and self.has("please") and self.kinds <= AROUND | {"confirm_other"}:
+            return Intent("confirm", self.sure(0.85))  # "confírmame, por favor" asks us to put the name down
         if not self.has("hedge", "later", "but", "or", "if", "instead", "quoted", "confirm_other"):
             return None
         if self.has("instead") and self.has("date") and not self.has("or", "if", "quoted"):
@@ -278,9 +280,14 @@ class _Message:
             return Intent("confirm", self.sure(0.95))
         if "yes" not in self.kinds or not self.asked:
             return None
-        if self.kinds <= _AGREEING and self.unknown <= 1 and not self._supposes():
+        if self.kinds <= _AGREEING and not self._supposes() and self.unknown <= (4 if self._opens_with_yes() else 1):
             return Intent("confirm", self.sure(0.9))
         return self._ask()
+
+    def _opens_with_yes(self) -> bool:
+        """Whether "yes" stands first and by itself: what follows a comma adds to it and does not hang on it."""
+        said = [item for item in self.items if item.kind not in AROUND - BOUNDARIES]
+        return len(said) > 1 and said[0].kind == "yes" and (said[1].kind in BOUNDARIES or said[1].kind == "yes")
 
     def _promises_later(self) -> bool:
         """ "Mañana confirmo" puts it off, "confirmo mañana" may; "confirmo mi cita de mañana" does not."""
@@ -296,7 +303,7 @@ class _Message:
         for i, item in enumerate(self.items):
             if item.word in ("si", "se"):
                 for j in range(i + 1, len(self.items)):
-                    if self.items[j].kind in BOUNDARIES | {"confirm", "attend"}:
+                    if self.items[j].kind in BOUNDARIES | {"confirm", "attend", "name_next"}:
                         break
                     if self.items[j].kind == "unknown" and j + 1 < len(self.items):
                         return self.items[j + 1].kind not in AROUND | BOUNDARIES

@@ -1,4 +1,4 @@
-"""Which verbs a "no" or an "I cannot" reaches."""
+"""What words mean by those around them: above all which verbs a "no" or an "I cannot" reaches."""
 
 from collections.abc import Sequence
 
@@ -70,3 +70,25 @@ def _leaves_cancelling(negation: Item, between: Sequence[Item], verb: str) -> bo
     if negation.kind == "cant":
         return bidden or please or (linked and any(item.kind == "want" for item in between))
     return negation.word != "ya no" and bidden and (please or linked)
+
+
+def in_context(items: list[Item]) -> list[Item]:
+    """Settles words by what stands with them.
+
+    "Si puedo" is yes unless something hangs on it, "al rato" is later unless it is when we meet, and "¿puede…, por
+    favor?" asks us rather than whether one may.
+    """
+    kinds = {item.kind for item in items}
+    result = list(items)
+    for i, (kind, word) in enumerate(items):
+        if (
+            kind == "hedge"
+            and word == "si puedo"
+            and not kinds & (CANCELS | {"attend", "confirm", "arrive", "unknown"})
+        ):
+            result[i] = Item("yes", word)
+        elif kind == "may" and word in ("puede", "podria", "podra") and "please" in kinds:
+            result[i] = Item("could", word)
+        elif kind == "later" and word in ("luego", "despues", "al rato", "mas al rato") and "attend" in kinds:
+            result[i] = Item("glue", word)
+    return result

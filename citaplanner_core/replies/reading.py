@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from citaplanner_core.replies.vocabulary import AROUND, NOT_TYPOS, PHRASES, WHOLE, Kind
+from citaplanner_core.replies.vocabulary import ABBREVIATIONS, AROUND, NOT_TYPOS, PHRASES, WHOLE, Kind
 
 LONGEST_TEXT = 600
 """Characters that are looked at; a text that has more is `Reading.long`."""
@@ -33,6 +33,7 @@ _TOKEN = re.compile(
     r"|(?P<mark>\S)"
 )
 _TITLE_DOT = re.compile(r"\b(dra?|sra?|srita|srta|lic|mrs?|ms)[.]")
+_REPEATED = re.compile(r"([^\W\d_]{2,4}?)\1+")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
 _DOUBLED_END = re.compile(r"([^\W\d_])\1+$")
 _LAUGHTER = re.compile(r"(?:j[aeio]){2,}j?|(?:h[aeio]){2,}h?|k{3,}|(?:rs){2,}|lo+l")
@@ -41,6 +42,13 @@ _NUMBER_WORDS = {
     "uno": "1", "one": "1", "dos": "2", "two": "2", "dois": "2", "tres": "3", "three": "3", "cuatro": "4",
     "four": "4", "quatro": "4",
 }  # fmt: skip
+_ORDINALS = {"primera": "1", "segunda": "2", "tercera": "3", "cuarta": "4"}
+_SUPERLATIVE = re.compile(r"isim([oa])s?$")
+_DIMINUTIVES = (
+    (re.compile(r"it([oa])s?$"), r"\1"),
+    (re.compile(r"[ec]?cit[oa]s?$"), ""),
+    (re.compile(r"cit[oa]s?$"), "e"),
+)
 _CLOCK_WORDS = frozenset(("las", "at", "as"))
 _DAY_WORDS = frozenset(("el", "al", "del", "dia", "dias", "day", "on"))
 _IN_MINUTES = frozenset(("en", "in", "em"))
@@ -131,20 +139,36 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _spelled(word: str) -> _Token:
+    word = ABBREVIATIONS.get(word, word)
     if word in _WORDS:
         return _Token(None, word)
     short = _DOUBLED_END.sub(r"\1", _STRETCHED.sub(r"\1", word))
     for known in (short, _STRETCHED.sub(r"\1\1", word)):
         if known in _WORDS:
             return _Token(None, known)
+    repeated = _REPEATED.fullmatch(word)
+    if repeated and PHRASES.get(repeated[1]) == "yes":
+        return _Token(None, repeated[1])
     if "cancel" in short:
         return _Token("cancel_other", word)
     if _LAUGHTER.fullmatch(word):
         return _Token("laugh", word)
+    plain = _without_endearment(short)
+    if plain is not None:
+        return _Token(None, plain)
     meant = _meant(word) or _meant(short)
     if meant is None:
         return _Token(None, word)
     return _Token("cancel_other" if meant in _CANCEL_WORDS else None, meant, misspelled=True)
+
+
+def _without_endearment(word: str) -> str | None:
+    """The word that "correctísimo" or "ratito" is made of, if it is a harmless one of ours."""
+    variants = [_SUPERLATIVE.sub(r"\1", word), *(ending.sub(instead, word) for ending, instead in _DIMINUTIVES)]
+    for variant in variants:
+        if variant != word and PHRASES.get(variant) in _ENDEARED and variant not in WHOLE:
+            return variant
+    return None
 
 
 def _meant(word: str) -> str | None:
@@ -193,6 +217,8 @@ def _item(kind: Kind | None, word: str, following: list[_Token], language: str) 
         return Item("glue", word)
     if word in _NUMBER_WORDS:
         return Item("number", _NUMBER_WORDS[word])
+    if kind == "number":
+        return Item("number", next(_ORDINALS[part] for part in word.split() if part in _ORDINALS))
     return Item(kind or "unknown", word)
 
 
@@ -226,6 +252,9 @@ def _alone(items: list[Item], language: str) -> Kind | None:
 _WORDS = frozenset(word for phrase in (*PHRASES, *WHOLE, *_NUMBER_WORDS) for word in phrase.split())
 _CANCEL_WORDS = frozenset(
     phrase for phrase, kind in PHRASES.items() if kind in ("cancel", "cancel_polite", "cancel_other")
+)
+_ENDEARED: frozenset[Kind] = frozenset(
+    ("yes", "polite", "later", "late", "object", "date", "minutes", "title", "relative")
 )
 _LONGEST: dict[str, int] = {}
 for _phrase in PHRASES:
