@@ -5,9 +5,9 @@ import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEFAULT_PORT = 8000
@@ -51,8 +51,10 @@ class Config(BaseSettings):
 made once in the instance folder."""
     public_url: str = ""
     """Where clients and providers reach this deployment, such as `https://citas.example.com`."""
-    engine: Literal["embedded"] = "embedded"
-    """What runs durable work: worker processes over the database."""
+    engine: Literal["embedded", "celery"] = "embedded"
+    """What runs durable work: worker processes over the database, or Celery for those who outgrow that."""
+    broker_url: SecretStr = SecretStr("")
+    """Celery's broker, `redis://…` or `amqp://…`; only for the engine `celery`."""
     delivery: Literal["live", "allowlist", "off"] = "live"
     """`off` sends nothing, `allowlist` only to the listed addresses: for staging copies."""
     delivery_allowlist: CommaList = ()
@@ -103,6 +105,23 @@ made once in the instance folder."""
             raise ValueError("use sqlite:///… or postgresql://…")
         return value
 
+    @field_validator("broker_url")
+    @classmethod
+    def _known_broker(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(
+            ("redis://", "rediss://", "amqp://", "amqps://")
+        ):
+            raise ValueError("use redis://… or amqp://…")
+        return value
+
+    @model_validator(mode="after")
+    def _broker_for_celery(self) -> Self:
+        if self.engine == "celery" and not self.broker_url.get_secret_value():
+            raise ValueError(
+                "CITAPLANNER_BROKER_URL: the engine celery needs a broker, such as redis://127.0.0.1:6379/0"
+            )
+        return self
+
     @property
     def database(self) -> str:
         """The SQLAlchemy URL in force: the given one, else a SQLite file in the instance folder."""
@@ -129,8 +148,8 @@ def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
     except ValidationError as error:
         lines = []
         for problem in error.errors():
-            field = str(problem["loc"][0]).lower() if problem["loc"] else "?"
-            lines.append(f"{variable(field)}: {problem['msg'].removeprefix('Value error, ')}")
+            text = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{variable(str(problem['loc'][0]).lower())}: {text}" if problem["loc"] else text)
         raise ConfigError("; ".join(lines)) from None
 
 

@@ -1,26 +1,53 @@
 """What a worker process does: notifications, the plugins' jobs, periodic work."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flask import Flask
 from sqlalchemy import select
 
 from citaplanner_core.booking.models import Tenant
-from citaplanner_core.config import Config
+from citaplanner_core.config import Config, ConfigError
 from citaplanner_core.database import system_work
 from citaplanner_core.hooks import dispatch
 from citaplanner_core.hooks.models import TenantPlugin
+from citaplanner_core.hooks.registry import registry
 from citaplanner_core.hooks.types import JobContext, JobHandler, PeriodicJob
 from citaplanner_core.jobs.engine import Worker
 from citaplanner_core.jobs.queue import JobSource
 from citaplanner_core.notifications.delivery import NotificationSource
 
 
-def make_worker(app: Flask) -> Worker:
-    """Return a worker over the app's database; it does not run yet."""
+def make_worker(app: Flask, *, queues: Sequence[str] = ()) -> Worker:
+    """Return a worker of the deployment's engine; it does not run yet.
+
+    `queues` are those of Celery to serve, all by default. Raises `ConfigError` for one there is not, for queues without
+    Celery, and when Celery is not installed.
+    """
     config: Config = app.config["CITAPLANNER"]
     jobs = JobSource({}, resolve=find_handler, list_periodic=periodic_jobs)
-    return Worker(app, [NotificationSource(), jobs], threads=config.worker_threads, chores=[jobs.ensure_periodic])
+    sources = (NotificationSource(), jobs)
+    if config.engine == "embedded":
+        if queues:
+            raise ConfigError("queues are Celery's: set CITAPLANNER_ENGINE=celery, or leave them out")
+        return Worker(app, sources, threads=config.worker_threads, chores=[jobs.ensure_periodic])
+    try:
+        from citaplanner_core.jobs.celery_app import CeleryWorker  # an extra, not always installed
+    except ImportError as error:
+        raise ConfigError(f"CITAPLANNER_ENGINE: {error.name} is missing: pip install 'citaplanner[celery]'") from None
+    with app.app_context():
+        lanes = {"notification": list(dispatch.channels()), "job": list(registry().manifests)}
+    try:
+        return CeleryWorker(
+            app,
+            sources,
+            broker_url=config.broker_url.get_secret_value(),
+            lanes=lanes,
+            queues=queues,
+            threads=config.worker_threads,
+            chores=[jobs.ensure_periodic],
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def find_handler(plugin: str, kind: str) -> JobHandler | None:

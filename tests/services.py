@@ -1,7 +1,8 @@
 """Which services the tests may use, and which they must have.
 
-`CITAPLANNER_TEST_REQUIRE` lists services whose absence is a failure; without it a missing service only leaves
-tests out. `CITAPLANNER_TEST_POSTGRESQL_URL` and `CITAPLANNER_TEST_REDIS_URL` say where else to look.
+`CITAPLANNER_TEST_REQUIRE` lists services whose absence is a failure; without it a missing service only leaves tests
+out. `CITAPLANNER_TEST_POSTGRESQL_URL`, `CITAPLANNER_TEST_REDIS_URL` and `CITAPLANNER_TEST_RABBITMQ_URL` say where else
+to look.
 """
 
 import os
@@ -17,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 POSTGRESQL_URL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 REDIS_URL = "redis://127.0.0.1:6379/0"
+RABBITMQ_URL = "amqp://guest:guest@127.0.0.1:5672//"
 
 
 class ServiceMissingError(Exception):
@@ -54,15 +56,25 @@ def postgresql() -> Probe:
 @cache
 def redis() -> Probe:
     """Look for a Redis that answers PING."""
-    url = os.environ.get("CITAPLANNER_TEST_REDIS_URL") or REDIS_URL
+    return _speaks("Redis", "CITAPLANNER_TEST_REDIS_URL", REDIS_URL, 6379, b"PING\r\n", b"+PONG")
+
+
+@cache
+def rabbitmq() -> Probe:
+    """Look for a RabbitMQ that answers AMQP 0-9-1."""
+    return _speaks("RabbitMQ", "CITAPLANNER_TEST_RABBITMQ_URL", RABBITMQ_URL, 5672, b"AMQP\x00\x00\x09\x01", b"\x01")
+
+
+def _speaks(name: str, variable: str, default: str, port: int, said: bytes, answer: bytes) -> Probe:
+    url = os.environ.get(variable) or default
     place = urlsplit(url)
     try:
-        with socket.create_connection((place.hostname or "127.0.0.1", place.port or 6379), timeout=2) as link:
-            link.sendall(b"PING\r\n")
-            answer = link.recv(64)
+        with socket.create_connection((place.hostname or "127.0.0.1", place.port or port), timeout=2) as link:
+            link.sendall(said)
+            found = link.recv(64)
     except OSError as error:
-        return Probe(None, f"no Redis answers ({_first_line(error)}); start one or set CITAPLANNER_TEST_REDIS_URL")
-    return Probe(url) if answer.startswith(b"+PONG") else Probe(None, f"Redis answers {answer!r}")
+        return Probe(None, f"no {name} answers ({_first_line(error)}); start one or set {variable}")
+    return Probe(url) if found.startswith(answer) else Probe(None, f"{name} answers {found!r}")
 
 
 @cache
@@ -74,7 +86,12 @@ def chromium() -> Probe:
     return Probe(None, "there is no Chromium on the path; install your system's package")
 
 
-PROBES: dict[str, Callable[[], Probe]] = {"postgresql": postgresql, "redis": redis, "chromium": chromium}
+PROBES: dict[str, Callable[[], Probe]] = {
+    "postgresql": postgresql,
+    "redis": redis,
+    "rabbitmq": rabbitmq,
+    "chromium": chromium,
+}
 
 
 def required() -> frozenset[str]:
@@ -88,14 +105,14 @@ def required() -> frozenset[str]:
     return names
 
 
-def postgresql_url() -> str | None:
-    """SQLAlchemy URL of a database from which others can be created; None if there is no PostgreSQL.
+def address(name: str) -> str | None:
+    """Return where a service answers; None if it is not there.
 
-    Raises `ServiceMissingError` if there is none although it is required.
+    Raises `ServiceMissingError` if it is not there although it is required.
     """
-    found = postgresql()
-    if found.address is None and "postgresql" in required():
-        raise ServiceMissingError(f"PostgreSQL is required: {found.trouble}")
+    found = PROBES[name]()
+    if found.address is None and name in required():
+        raise ServiceMissingError(f"{name} is required: {found.trouble}")
     return found.address
 
 

@@ -13,7 +13,11 @@ from tests import services
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 LINTERS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("lint-imports", "--no-cache"))
-USED_BY_TESTS = {"postgresql": "everything on PostgreSQL (SQLite was tested)"}
+USED_BY_TESTS = {
+    "postgresql": "everything on PostgreSQL (SQLite was tested)",
+    "redis": "the engine Celery on Redis",
+    "rabbitmq": "the engine Celery on RabbitMQ",
+}
 """Services that tests use where they are found, with what is left out where they are not."""
 
 

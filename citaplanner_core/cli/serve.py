@@ -30,10 +30,11 @@ COMMAND = (sys.executable, "-m", "citaplanner_core")
 
 
 @click.command()
+@click.option("--queues", default="", metavar="A,B", help="With Celery: serve only these queues.")
 @in_app()
-def worker() -> int:
+def worker(queues: str) -> int:
     """Send notifications and do the plugins' work, until stopped."""
-    made = make_worker(full_app())
+    made = make_worker(full_app(), queues=[name.strip() for name in queues.split(",") if name.strip()])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: made.stop())
     return made.run_forever()

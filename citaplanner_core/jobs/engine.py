@@ -122,7 +122,7 @@ class Worker:
             self._thread("wake", self._listen),
             *([self._thread("chores", self._do_chores)] if self.chores else []),
         ]
-        pool = [self._thread(f"run-{number}", self._work) for number in range(self.threads)]
+        pool = self._pool()
         for thread in (*helpers, *pool):
             thread.start()
         overdue = self._watch()
@@ -134,8 +134,7 @@ class Worker:
         feeder.join(self.grace_seconds)
         left = self._drain(overdue)
         self._silent.set()
-        for _ in pool:
-            self._tasks.put(None)
+        self._end_pool()
         for thread in (*helpers, *(() if left else pool)):
             thread.join(2)
         if overdue:
@@ -144,6 +143,14 @@ class Worker:
         self._guarded("worker_leaves", lambda: heartbeat.leave(self.name))
         log.info("worker_stopped", worker=self.name, left=left)
         return 0
+
+    def _pool(self) -> list[Thread]:
+        """Return the threads, not started yet, in which rows are run."""
+        return [self._thread(f"run-{number}", self._work) for number in range(self.threads)]
+
+    def _end_pool(self) -> None:
+        for _ in range(self.threads):
+            self._tasks.put(None)
 
     def _thread(self, name: str, target: Callable[[], None]) -> Thread:
         return Thread(target=target, name=f"{self.name}:{name}", daemon=True)
@@ -256,12 +263,15 @@ class Worker:
 
     def _work(self) -> None:
         while (row := self._tasks.get()) is not None:
-            try:
-                with self.app.app_context():
-                    row.source.run(row.claim)
-            except BaseException as error:  # a plugin's SystemExit must not take a thread away
-                log.error("row_broke", error=type(error).__name__, **row.facts())
-            finally:
-                with self._lock:
-                    self._running.discard(row)
-                self._woken.set()
+            self._run(row)
+
+    def _run(self, row: _Row) -> None:
+        try:
+            with self.app.app_context():
+                row.source.run(row.claim)
+        except BaseException as error:  # a plugin's SystemExit must not take a thread away
+            log.error("row_broke", error=type(error).__name__, **row.facts())
+        finally:
+            with self._lock:
+                self._running.discard(row)
+            self._woken.set()

@@ -20,6 +20,7 @@ from citaplanner_core.jobs.models import PENDING, Claimable
 MAX_LEASE_SECONDS = 600
 """A lease further ahead than this was written before the clock was set back; the row is free."""
 
+_HANDED_OVER = "handed-over:"
 _random = SystemRandom()
 
 
@@ -53,15 +54,18 @@ def _outside(model: type[Claimable], lanes: Sequence[str]) -> ColumnElement[bool
     return func.coalesce(getattr(model, model.labels[0]), "").not_in(lanes)
 
 
-def claim(model: type[Claimable], *, limit: int, lease_seconds: float, skip: Sequence[str] = ()) -> list[Claim]:
+def claim(
+    model: type[Claimable], *, limit: int, lease_seconds: float, skip: Sequence[str] = (), handed_over: bool = False
+) -> list[Claim]:
     """Take up to `limit` rows in order of (due, id), of all tenants, in a unit of its own.
 
     Rows whose lease lapsed, or lies too far ahead to be true, come first. `skip` are lanes to leave waiting.
-    On PostgreSQL rows that another transaction has locked are passed over.
+    On PostgreSQL rows that another transaction has locked are passed over. `handed_over`: for somebody else to
+    `take_over` by their ids, within the lease.
     """
     if not 0 < lease_seconds <= MAX_LEASE_SECONDS:
         raise ValueError(f"a lease lasts more than 0 and at most {MAX_LEASE_SECONDS} seconds")
-    token = uuid4().hex
+    token = (_HANDED_OVER if handed_over else "") + uuid4().hex
     with system_work("claim", write=True) as session:
         now = database_now(session)
         until = now + timedelta(seconds=lease_seconds)
@@ -75,6 +79,34 @@ def claim(model: type[Claimable], *, limit: int, lease_seconds: float, skip: Seq
             due = and_(_is(model.status, PENDING), model.due <= now, _outside(model, skip))
             claims += _take(session, model, due, limit - len(claims), token, until)
     return claims
+
+
+def take_over(model: type[Claimable], row_id: int, *, lease_seconds: float) -> Claim | None:
+    """Take a row that was claimed for whoever comes first; None for everybody after, and for one that is not so."""
+    token = uuid4().hex
+    labels = [getattr(model, name) for name in model.labels]
+    with system_work("take over", write=True) as session:
+        row = session.execute(
+            update(model)
+            .where(model.id == row_id, _handed_over(model))
+            .values(lease_token=token, lease_until=database_now(session) + timedelta(seconds=lease_seconds))
+            .returning(model.tenant_id, model.attempt, *labels),
+            execution_options={"synchronize_session": False},
+        ).first()
+    return None if row is None else Claim(row_id, row[0], token, row[1], tuple(str(label or "") for label in row[2:]))
+
+
+def count_handed_over(model: type[Claimable]) -> dict[str, int]:
+    """Return how many rows wait to be taken over, by lane; those nobody took in time wait for `claim`."""
+    lane = getattr(model, model.labels[0]) if model.labels else literal("")
+    with system_work("count what is handed over") as session:
+        in_time = model.lease_until >= database_now(session)
+        rows = session.execute(select(lane, func.count()).where(_handed_over(model), in_time).group_by(lane))
+        return {str(name or ""): count for name, count in rows}
+
+
+def _handed_over(model: type[Claimable]) -> ColumnElement[bool]:
+    return and_(_is(model.status, model.claimed_status), model.lease_token.startswith(_HANDED_OVER))
 
 
 def _take(

@@ -1,4 +1,4 @@
-"""Programs that tests start beside themselves: `python -m tests.core.jobs.processes drain|hang|put URL …`."""
+"""Programs that tests start beside themselves: `python -m tests.core.jobs.processes drain|hang|celery|put URL …`."""
 
 import sys
 import threading
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from citaplanner_core.database import close_database, work
 from citaplanner_core.hooks.types import JobContext
+from citaplanner_core.jobs import celery_app
+from citaplanner_core.jobs.celery_app import CeleryWorker
 from citaplanner_core.jobs.engine import Worker
 from citaplanner_core.jobs.loop import claim, settle
 from citaplanner_core.jobs.models import DONE, Job
@@ -34,6 +36,18 @@ def hang(url: str) -> None:
     Worker(make_app(url), [source({"work": handler}, lease=1)], threads=1).run_forever()
 
 
+def celery(url: str, broker: str, prefix: str) -> None:
+    """The same, by Celery."""
+
+    def handler(_context: JobContext) -> None:
+        print("begun", flush=True)
+        threading.Event().wait()
+
+    celery_app.PREFIX = prefix
+    jobs = source({"count": handler})
+    CeleryWorker(make_app(url), [jobs], broker_url=broker, lanes={}, threads=1).run_forever()
+
+
 def put_one(url: str, tenant: str) -> None:
     """Write one job."""
     app = make_app(url)
@@ -43,5 +57,5 @@ def put_one(url: str, tenant: str) -> None:
 
 
 if __name__ == "__main__":
-    commands: dict[str, Callable[..., None]] = {"drain": drain, "hang": hang, "put": put_one}
+    commands: dict[str, Callable[..., None]] = {"drain": drain, "hang": hang, "celery": celery, "put": put_one}
     commands[sys.argv[1]](*sys.argv[2:])
