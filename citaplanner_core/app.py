@@ -8,6 +8,7 @@ from flask import Blueprint, Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from sqlalchemy.orm import Session
 
+from citaplanner_core.booking import hours as hours
 from citaplanner_core.config import Config, load_config, secret_keys
 from citaplanner_core.crypto import init_crypto
 from citaplanner_core.database import init_database
@@ -19,6 +20,7 @@ from citaplanner_core.jobs.queue import enqueue
 from citaplanner_core.logs import configure_logging
 from citaplanner_core.notifications import planner
 from citaplanner_core.notifications.log_channel import LogChannel
+from citaplanner_core.web import idempotency as idempotency
 from citaplanner_core.web import logins as logins
 from citaplanner_core.web import register_web
 

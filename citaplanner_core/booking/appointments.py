@@ -13,10 +13,12 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
+from citaplanner_core.booking.availability import require_offered
 from citaplanner_core.booking.errors import (
     NotAllowed,
     StaleVersion,
     ValidationFailed,
+    Wanted,
     find,
     one_of,
     plain_text,
@@ -77,14 +79,17 @@ def book(
 ) -> Appointment:
     """Book `start` (aware) for as long as the service takes now, and return the appointment.
 
-    It starts CONFIRMED when staff books or the tenant confirms automatically, else PENDING. Staff may note what
-    has been; a client books what is to come. Raises `SlotTaken`, `NotFound` or `ValidationFailed`.
+    It starts CONFIRMED when staff books or the tenant confirms automatically, else PENDING. A client books what the
+    business offers (`availability`); staff may overrule hours, notice and horizon, and note what has been. Raises
+    `SlotTaken`, `NotOffered`, `NotFound` or `ValidationFailed`.
     """
     one_of("booked_by", booked_by, BOOKERS)
     notes = plain_text("notes", notes)
     start = _start(start, booked_by)
     find_active(session, Client, client_id, "client_id")
     schedule = take_time(session, start, professional_id=professional_id, service_id=service_id, branch_id=branch_id)
+    if booked_by == "client":
+        require_offered(session, Wanted(service_id, branch_id, professional_id, start))
     at_once = booked_by == "staff" or _confirmation(session) == "automatic"
     appointment = Appointment(
         **schedule,
@@ -162,10 +167,11 @@ def reschedule(
 ) -> Appointment:
     """Move a live appointment to another start, professional, service or branch; None keeps what it has.
 
-    It lasts as long as the service takes now. The client's answer was about the old time and becomes `none`.
+    It lasts as long as the service takes now. Clients move to what the business offers, as in `book`. The client's
+    answer was about the old time and becomes `none`.
     PENDING stays PENDING. CONFIRMED stays CONFIRMED unless it stood on the word of the other side: a client's "yes"
     when the business moves it, the staff's confirmation (tenant confirms by `staff`) when the client moves it.
-    Raises `SlotTaken`, `NotAllowed`, `NotFound`, `StaleVersion`, `ValidationFailed`.
+    Raises `SlotTaken`, `NotOffered`, `NotAllowed`, `NotFound`, `StaleVersion`, `ValidationFailed`.
     """
     one_of("by", by, ACTORS)
     start = utc("start", start)
@@ -191,6 +197,8 @@ def reschedule(
         branch_id=branch_id,
         moving=appointment,
     )
+    if by == "client":
+        require_offered(session, Wanted(service_id, branch_id, professional_id, start))
     lapses = _moved_by_the_other_side(appointment, _confirmation(session), by)
     old_start = appointment.start
     for column, value in schedule.items():
@@ -267,7 +275,8 @@ def _record(
 ) -> None:
     appointment.version += 1
     at = utcnow()
-    with taken_if_excluded():
+    wanted = Wanted(appointment.service_id, appointment.branch_id, appointment.professional_id, appointment.start)
+    with taken_if_excluded(wanted):
         session.flush()
     session.add(
         AppointmentChange(

@@ -4,8 +4,9 @@ Every refusal carries a machine `code`, the `field` at fault where there is one,
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -34,15 +35,26 @@ class NotFound(BookingError):
         super().__init__(f"{field}: there is no {value!r} here; list what exists and use one of those ids", field=field)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The time that could not be had, for `availability.nearest_slots` to offer others like it. `start` is UTC."""
+
+    service_id: int
+    branch_id: int
+    professional_id: int
+    start: datetime
+
+
 class SlotTaken(BookingError):
     """The professional has another live appointment, buffers included, in that time."""
 
     code = "slot_taken"
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Wanted | None = None) -> None:
         super().__init__(
             "start: the professional is taken at that time; choose another time or professional", field="start"
         )
+        self.wanted = wanted
 
 
 class NotAllowed(BookingError):
@@ -70,6 +82,20 @@ class ValidationFailed(BookingError):
 
     def __init__(self, field: str, cure: str) -> None:
         super().__init__(f"{field}: {cure}", field=field)
+
+
+Reason = Literal["too_soon", "too_far", "not_given", "closed", "away"]
+
+
+class NotOffered(ValidationFailed):
+    """The business does not offer that time to clients; `reason` says which of its rules is in the way."""
+
+    code = "not_offered"
+
+    def __init__(self, field: str, cure: str, *, reason: Reason, wanted: Wanted) -> None:
+        super().__init__(field, cure)
+        self.reason = reason
+        self.wanted = wanted
 
 
 def find(session: Session, model: type[Row], row_id: int, field: str, *, lock: bool = False) -> Row:

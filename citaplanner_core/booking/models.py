@@ -29,7 +29,11 @@ def _one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
 
 
 class Tenant(Base):
-    """A business. The one table that defines tenants, and so has no tenant_id."""
+    """A business. The one table that defines tenants, and so has no tenant_id.
+
+    Clients book at least `minimum_notice_minutes` before the start, at most `horizon_days` days ahead (None: as far as
+    they like), at times of the branch's clock that `slot_step_minutes` divides.
+    """
 
     __tablename__ = "tenant"
     __table_args__ = (UniqueConstraint("slug"), _one_of("confirmation", CONFIRMATIONS, "confirmation"))
@@ -40,6 +44,9 @@ class Tenant(Base):
     language: Mapped[str] = mapped_column(default="es")
     zone: Mapped[str] = mapped_column(default="America/Mexico_City")
     confirmation: Mapped[str] = mapped_column(default="client")
+    minimum_notice_minutes: Mapped[int] = mapped_column(default=0)
+    horizon_days: Mapped[int | None]
+    slot_step_minutes: Mapped[int] = mapped_column(default=15)
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.errors import SlotTaken, ValidationFailed, find
+from citaplanner_core.booking.errors import SlotTaken, ValidationFailed, Wanted, find
 from citaplanner_core.booking.models import LIVE_STATES, Appointment, Branch, Client, Professional, Service
 
 EXCLUSION_VIOLATION = "23P01"
@@ -56,7 +56,7 @@ def take_time(
     if moving is not None:
         taken = taken.where(Appointment.id != moving.id)
     if session.scalar(taken.limit(1)) is not None:
-        raise SlotTaken
+        raise SlotTaken(Wanted(service_id, branch_id, professional_id, start))
     return {
         "start": start,
         "end": end,
@@ -77,11 +77,11 @@ def find_active(session: Session, model: type[Bookable], row_id: int, field: str
 
 
 @contextmanager
-def taken_if_excluded() -> Iterator[None]:
+def taken_if_excluded(wanted: Wanted) -> Iterator[None]:
     """Turn the exclusion constraint's refusal into `SlotTaken`: somebody wrote without locking the professional."""
     try:
         yield
     except IntegrityError as error:
         if getattr(error.orig, "sqlstate", None) == EXCLUSION_VIOLATION:
-            raise SlotTaken from None
+            raise SlotTaken(wanted) from None
         raise

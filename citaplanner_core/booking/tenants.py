@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.clients import create_client
 from citaplanner_core.booking.errors import ValidationFailed
+from citaplanner_core.booking.hours import WorkingHours
 from citaplanner_core.booking.models import Branch, Professional, Service, Tenant
 from citaplanner_core.database import system_work, work
 
@@ -48,7 +49,10 @@ def create_tenant(
 
 
 def seed_demo(slug: str) -> int:
-    """Make the demo business once and return its tenant id. The client's answer confirms its bookings."""
+    """Make the demo business once and return its tenant id.
+
+    The client's answer confirms its bookings; it is open Monday to Saturday from 9 to 14 and from 16 to 19.
+    """
     with system_work("the demo tenant", write=True) as session:
         found = session.scalar(select(Tenant.id).where(Tenant.slug == slug))
         if found is not None:
@@ -61,6 +65,13 @@ def seed_demo(slug: str) -> int:
             phone="55 5555 0100",
         ).id
     with work(tenant) as session:
+        session.get_one(Tenant, tenant).horizon_days = 90
+        branch = session.scalars(select(Branch)).one()
+        session.add_all(
+            WorkingHours(branch_id=branch.id, weekday=weekday, from_minute=opens * 60, until_minute=closes * 60)
+            for weekday in range(6)
+            for opens, closes in ((9, 14), (16, 19))
+        )
         session.add_all([Professional(name="Laura Ríos"), Professional(name="Marco Díaz")])
         session.add_all(
             [

@@ -11,6 +11,8 @@ from citaplanner_core.crypto import hash_token, new_token
 from citaplanner_core.database import Base, TenantScoped, system_work, utcnow
 
 TOKEN_PREFIX = "cp_"  # noqa: S105  # not a secret: it tells people what a token is
+SCOPES = ("read", "book", "notify", "manage")
+"""What a token may do: look; book and change appointments and clients; send messages; change the set-up."""
 ROLES = ("owner", "staff")
 _hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 """OWASP's smallest argon2id setting: 20 ms here, against 100 ms of the library's default."""
@@ -31,7 +33,9 @@ class ApiToken(TenantScoped, Base):
 
     name: Mapped[str]
     token_hash: Mapped[str]
+    scopes: Mapped[str] = mapped_column(default=" ".join(SCOPES))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
 

@@ -192,8 +192,11 @@ def _book(story: Story) -> Any:
         for name, path in (("service", "services"), ("professional", "professionals"), ("branch", "branches"))
     }
     client = story.api("GET", f"clients?phone={PHONE_AS_BOOKED.replace(' ', '%20')}")["items"][0]["id"]
-    start = (datetime.now(UTC) + timedelta(days=3)).replace(hour=17, minute=0, second=0, microsecond=0)
-    return story.api("POST", "appointments", client_id=client, start=start.isoformat(), booked_by="client", **ids)
+    days = [(datetime.now(UTC) + timedelta(days=number)).date() for number in (3, 6)]
+    asked = "&".join(f"{name}={value}" for name, value in {**ids, "from": days[0], "to": days[1]}.items())
+    slots = story.api("GET", f"availability?{asked}")["items"]
+    _expect(slots, f"a time should be offered between {days[0]} and {days[1]}")
+    return story.api("POST", "appointments", client_id=client, start=slots[0]["start"], booked_by="client", **ids)
 
 
 def _question(story: Story) -> dict[str, Any] | None:

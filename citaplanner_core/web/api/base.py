@@ -8,16 +8,21 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 from pydantic import ValidationError
 
+from citaplanner_core.booking.availability import nearest_slots
 from citaplanner_core.booking.errors import (
     BookingError,
     NotAllowed,
     NotFound,
+    NotOffered,
     SlotTaken,
     StaleVersion,
     ValidationFailed,
+    Wanted,
     plain_text,
 )
+from citaplanner_core.database import work
 from citaplanner_core.notifications.service import NotificationRefused
+from citaplanner_core.web.api.schemas import SlotShown
 from citaplanner_core.web.errors import problem
 from citaplanner_core.web.logins import tenant_of_token
 
@@ -95,7 +100,14 @@ def _values(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 @blueprint.errorhandler(BookingError)
 def _booking_error(error: BookingError) -> Response:
     status = 404 if isinstance(error, NotFound) else 409 if isinstance(error, CONFLICTS) else 422
-    return problem(status, str(error), code=error.code, field=error.field)
+    more = {"nearest": _nearest(error.wanted)} if isinstance(error, SlotTaken | NotOffered) and error.wanted else {}
+    return problem(status, str(error), code=error.code, field=error.field, **more)
+
+
+def _nearest(wanted: Wanted) -> list[dict[str, Any]]:
+    with work(g.tenant_id, write=False) as session:
+        slots = nearest_slots(session, wanted)
+    return [SlotShown.model_validate(slot).model_dump(mode="json") for slot in slots]
 
 
 @blueprint.errorhandler(NotificationRefused)

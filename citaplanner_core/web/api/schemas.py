@@ -62,6 +62,21 @@ class Shown(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+class SlotShown(Shown):
+    """A time that may be booked, with whom."""
+
+    start: Time
+    end: Time
+    professional_id: int
+
+
+class Availability(BaseModel):
+    """`zone` is the branch's: its clock is what the business goes by."""
+
+    zone: str
+    items: list[SlotShown]
+
+
 class Problem(BaseModel):
     """Problem details (RFC 9457)."""
 
@@ -72,6 +87,9 @@ class Problem(BaseModel):
     code: str | None = None
     field: str | None = None
     errors: list[dict[str, str]] | None = None
+    nearest: Annotated[
+        list[SlotShown] | None, Field(description="Times near the one that could not be had, which may be booked.")
+    ] = None
 
 
 class NewAppointment(Given):
