@@ -1,13 +1,19 @@
 """`citaplanner notifications send|why|retry`."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
+from sqlalchemy import select
 
+from citaplanner_core.booking.models import Appointment, Tenant
 from citaplanner_core.cli.common import Failure, in_app, json_option, report, tenant_id, tenant_option
-from citaplanner_core.database import work
-from citaplanner_core.notifications import service
+from citaplanner_core.database import system_work, work
+from citaplanner_core.notifications import service, timeline
+from citaplanner_core.notifications.catalogue import languages
+from citaplanner_core.notifications.models import Notification
 
 
 @click.group()
@@ -38,19 +44,45 @@ def send(slug: str, kind: str, as_json: bool, **given: Any) -> int:
 
 
 @notifications.command()
-@tenant_option
-@click.option("--appointment", "appointment_id", type=int, required=True)
+@click.argument("notification_id", type=int, required=False)
+@click.option("--appointment", "appointment_id", type=int, help="Everything about an appointment instead.")
+@click.option("--tenant", "slug", metavar="T", help="Only look at this tenant's.")
+@click.option("--language", type=click.Choice(languages()), help="Of the words; unset = the tenant's.")
 @json_option
 @in_app()
-def why(slug: str, appointment_id: int, as_json: bool) -> None:
-    """Show everything sent, waiting and not sent for an appointment, with the reasons."""
-    with work(tenant_id(slug), write=False) as session:
-        entries = service.timeline(session, appointment_id)
-    lines = [
-        f"{entry['at']:%Y-%m-%d %H:%M} UTC  {entry['what']}" + (f"  ({entry['why']})" if entry["why"] else "")
-        for entry in entries
-    ] or ["nothing is known of this appointment"]
-    report(entries, lines, as_json=as_json)
+def why(
+    notification_id: int | None, appointment_id: int | None, slug: str | None, language: str | None, as_json: bool
+) -> None:
+    """Tell why a notification was sent or not: what was tried, what came of it, and the cure."""
+    if (notification_id is None) == (appointment_id is None):
+        raise click.UsageError("give the ID of a notification, or --appointment ID")
+    tenant = _owner(Notification if appointment_id is None else Appointment, notification_id or appointment_id, slug)
+    scope = (
+        timeline.of_appointment(appointment_id)
+        if appointment_id is not None
+        else timeline.of_notification(notification_id or 0)
+    )
+    with work(tenant, write=False) as session:
+        zone = ZoneInfo(session.get_one(Tenant, tenant).zone)
+        entries = list(timeline.read_all(session, scope, language=language))
+    lines = [f"({zone.key})", *(line for entry in entries for line in _lines(entry, zone))]
+    report([asdict(entry) for entry in entries], lines, as_json=as_json)
+
+
+def _owner(model: type[Notification | Appointment], row_id: int | None, slug: str | None) -> int:
+    tenant = None if slug is None else tenant_id(slug)
+    with system_work("whose the row is that the operator names") as session:
+        found = session.scalar(select(model.tenant_id).where(model.id == row_id))
+    if found is None or tenant not in (None, found):
+        raise Failure(f"there is no {model.__tablename__} {row_id}" + (f" of {slug}" if slug else ""))
+    return found
+
+
+def _lines(entry: timeline.Entry, zone: ZoneInfo) -> Iterator[str]:
+    yield f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {entry.what}"
+    for mark, text in (("?", entry.why), ("!", entry.detail), (">", entry.cure), ("|", entry.text)):
+        for line in (text or "").splitlines():
+            yield f"    {mark} {line}" + (f"  [{entry.reason}]" if mark == "?" and entry.reason else "")
 
 
 @notifications.command()

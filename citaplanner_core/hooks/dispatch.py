@@ -78,13 +78,24 @@ def collect_items(hook: str, kind: type | tuple[type, ...], **given: Any) -> lis
 
     A plugin that returns anything else is recorded and left out as a whole.
     """
+    return _items(hook, kind, collect(hook, **given))
+
+
+def _items(hook: str, kind: type | tuple[type, ...], results: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     items: list[tuple[str, Any]] = []
-    for name, result in collect(hook, **given):
+    for name, result in results:
         if not isinstance(result, Sequence) or not all(isinstance(item, kind) for item in result):
             registry().record(name, hook, "returned something else than the sequence the hook asks for")
             continue
         items.extend((name, item) for item in result)
     return items
+
+
+def collect_items_inside(
+    session: Session, hook: str, kind: type | tuple[type, ...], allowed: frozenset[str], **given: Any
+) -> list[tuple[str, Any]]:
+    """Like `collect_items` for a hook that reads through the open session, called as `each_in_savepoint` does."""
+    return _items(hook, kind, each_in_savepoint(session, hook, allowed, **given))
 
 
 def target(plugin: str, hook: str, **given: Any) -> Any:
@@ -110,24 +121,29 @@ def implements(plugin: str, hook: str) -> bool:
     return any(name == plugin for name, _, _ in registry().implementations(hook))
 
 
-def each_in_savepoint(session: Session, hook: str, allowed: frozenset[str], **given: Any) -> None:
+def each_in_savepoint(session: Session, hook: str, allowed: frozenset[str], **given: Any) -> list[tuple[str, Any]]:
     """Call a hook inside the open transaction, each plugin in its own savepoint and bounded by a time-out.
 
-    A plugin that raises is recorded and what it wrote undone; one that takes over 200 ms is recorded.
+    Returns (plugin, result) of those that gave one. A plugin that raises is recorded and what it wrote undone; one that
+    takes over 200 ms is recorded.
     """
     found = registry()
+    results: list[tuple[str, Any]] = []
     for name, function, arguments in found.implementations(hook):
         if name not in allowed:
             continue
         started = time.monotonic()
         try:
             with session.begin_nested(), _bounded(session):
-                function(**_arguments(arguments, {**given, "session": session}))
+                result = function(**_arguments(arguments, {**given, "session": session}))
                 session.flush()
+            if result is not None:
+                results.append((name, result))
         except Exception as error:
             found.record(name, hook, _describe(error))
         if (spent := time.monotonic() - started) > SLOW_SECONDS:
-            found.record(name, hook, f"took {spent * 1000:.0f} ms inside the booking transaction")
+            found.record(name, hook, f"took {spent * 1000:.0f} ms inside the core's transaction")
+    return results
 
 
 class _bounded:

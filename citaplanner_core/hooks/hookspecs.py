@@ -7,6 +7,7 @@ Plugins are called in dependency order, then by name. What runs for a tenant rea
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -20,6 +21,7 @@ from citaplanner_core.hooks.types import (
     PeriodicJob,
     Process,
     Setting,
+    TimelineEntry,
 )
 
 if TYPE_CHECKING:
@@ -90,6 +92,18 @@ def citaplanner_commands() -> "Sequence[click.Command] | None":
 @hookspec
 def citaplanner_health_checks() -> "Sequence[HealthCheck] | None":
     """Return the checks that `doctor` shows for this plugin. Each returns None when well, else trouble and cure."""
+
+
+@hookspec
+def citaplanner_timeline_entries(
+    session: Session, client_id: int | None, appointment_id: int | None, after: tuple[datetime, int] | None, limit: int
+) -> "Sequence[TimelineEntry] | None":
+    """Return what was written by and to a client, or about an appointment, for the timeline of either (one is given).
+
+    Only what the core does not know: notifications are there already. Oldest first, by (`at`, `id`), only what comes
+    after `after` in that order, at most `limit`. Runs for the session's tenant, in a savepoint of its own, bounded in
+    time; read only.
+    """
 
 
 @hookspec

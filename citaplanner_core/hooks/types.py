@@ -148,6 +148,24 @@ JobHandler = Callable[[JobContext], None]
 
 
 @dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """Something a plugin knows of an appointment or a client: a message that somebody wrote over a channel.
+
+    `id` tells entries of one moment apart and is larger for later ones. `by` is `client`, `staff` or `system`; `text`
+    is what was said, `detail` what it was understood as, in a word or two.
+    """
+
+    at: datetime
+    id: int
+    by: Literal["client", "staff", "system"]
+    channel: str
+    text: str | None = None
+    detail: str | None = None
+    appointment_id: int | None = None
+    notification_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PeriodicJob:
     """A job run for each enabled tenant about every `seconds`, by one worker of the deployment at a time."""
 

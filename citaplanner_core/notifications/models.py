@@ -35,6 +35,13 @@ NOTIFICATION_TYPES = (
     "STAFF_ALERT",
 )
 MARKETING_TYPES = ("PROMOTION",)
+REASONS = (
+    *("too_late", "no_consent", "opted_out", "no_address", "channel_off", "window_closed", "superseded"),
+    *("appointment_cancelled", "appointment_past", "daily_limit", "delivery_off", "paused_by_agent", "expired"),
+    *("rejected", "unreachable", "auth_failed", "do_not_message", "doubtful_number", "tenant_off"),
+    *("template_error", "outcome_unknown"),
+)
+"""Why a notification was not sent; `why_es.toml` and `why_en.toml` explain each."""
 
 
 class Notification(Claimable, Base):
@@ -74,6 +81,7 @@ class Notification(Claimable, Base):
     error: Mapped[str | None] = mapped_column(Text)
     retry_of: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    changed_at: Mapped[datetime] = mapped_column(default=utcnow, onupdate=utcnow)
     sent_at: Mapped[datetime | None]
 
     recipient: Mapped[Client] = relationship(

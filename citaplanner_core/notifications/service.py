@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.models import Appointment, AppointmentChange, Client
+from citaplanner_core.booking.models import Appointment, Client
 from citaplanner_core.database import current_tenant, database_now, in_work, joined_work, wake, work
 from citaplanner_core.hooks import dispatch, settings
 from citaplanner_core.notifications.models import (
@@ -235,32 +235,3 @@ def retry(session: Session, notification_id: int) -> Notification:
     session.flush()
     wake(session)
     return again
-
-
-def timeline(session: Session, appointment_id: int) -> list[dict[str, Any]]:
-    """Return what happened to an appointment and its notifications, oldest first.
-
-    Each entry: `at` (aware UTC), `kind` (`change` or `notification`), `what` (words), `why` (reason or None), and for
-    notifications `notification_id`, `type`, `status`, `channel`.
-    """
-    entries: list[dict[str, Any]] = [
-        {"at": change.at, "kind": "change", "what": f"{change.event} by {change.by}", "why": change.reason}
-        for change in session.scalars(
-            select(AppointmentChange).where(AppointmentChange.appointment_id == appointment_id)
-        )
-    ]
-    for row in session.scalars(select(Notification).where(Notification.appointment_id == appointment_id)):
-        over = f" over {row.channel}" if row.channel else ""
-        entries.append(
-            {
-                "at": row.sent_at or (row.due if row.status in UNSETTLED else row.created_at),
-                "kind": "notification",
-                "what": f"{row.template or row.type} {row.status}{over}",
-                "why": row.error or row.reason,
-                "notification_id": row.id,
-                "type": row.type,
-                "status": row.status,
-                "channel": row.channel,
-            }
-        )
-    return sorted(entries, key=lambda entry: entry["at"])

@@ -92,7 +92,7 @@ def appointment_variables(
     zone = ZoneInfo(branch.zone)
     start = appointment.start.astimezone(zone)
     professional = _one_line(appointment.professional.name)
-    duration = _span(service.duration_minutes, wording)
+    duration = span(service.duration_minutes, wording)
     shown_reason = appointment.cancel_reason if appointment.answer != "no" else None
     date, date_short, time = _moment(start, wording)
     old_date, old_date_short, old_time = _moment(old_start.astimezone(zone), wording) if old_start else ("", "", "")
@@ -109,7 +109,7 @@ def appointment_variables(
             "appointmentDay": _day(start, now.astimezone(zone), date, wording),
             "appointmentAtTime": (wording.at_one if start.hour in (1, 13) else wording.at_time).format(time=time),
             "appointmentStatus": wording.status[appointment.status],
-            "timeUntil": _span(max(0, round((appointment.start - now).total_seconds() / 60)), wording),
+            "timeUntil": span(max(0, round((appointment.start - now).total_seconds() / 60)), wording),
             "oldDate": old_date,
             "oldDateShort": old_date_short,
             "oldTime": old_time,
@@ -147,7 +147,7 @@ def _day(local: datetime, today: datetime, date: str, wording: Wording) -> str:
     return wording.on_date.format(date=date)
 
 
-def _span(minutes: int, wording: Wording) -> str:
+def span(minutes: int, wording: Wording) -> str:
     """Say a length of time: whole days, else hours and minutes."""
     days, hours, rest = round(minutes / 1440), *divmod(minutes, 60)
     if minutes >= 1440:

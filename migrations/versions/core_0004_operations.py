@@ -1,4 +1,7 @@
-"""Tables and columns for operations."""
+"""When a notification last changed."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "core_0004"
 down_revision = "core_0003"
@@ -7,8 +10,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    with op.batch_alter_table("notification") as batch:
+        batch.add_column(sa.Column("changed_at", sa.DateTime(timezone=True), nullable=True))
+    op.execute("UPDATE notification SET changed_at = COALESCE(sent_at, created_at)")
+    with op.batch_alter_table("notification") as batch:
+        batch.alter_column("changed_at", existing_type=sa.DateTime(timezone=True), nullable=False)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    with op.batch_alter_table("notification") as batch:
+        batch.drop_column("changed_at")

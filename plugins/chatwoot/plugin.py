@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
 from flask import Blueprint
+from sqlalchemy.orm import Session
 
 from citaplanner_core.hooks.hookspecs import hookimpl
-from citaplanner_core.hooks.types import AppointmentEvent, Channel, JobHandler, Process, Setting
-from plugins.chatwoot import demo, inbound, reply, sync, webhook
+from citaplanner_core.hooks.types import AppointmentEvent, Channel, JobHandler, Process, Setting, TimelineEntry
+from plugins.chatwoot import demo, inbound, reply, sync, timeline, webhook
 from plugins.chatwoot import identity as identity
 from plugins.chatwoot import models as models
 from plugins.chatwoot.channel import ChatwootChannel
@@ -37,6 +39,17 @@ class ChatwootPlugin:
     @hookimpl
     def citaplanner_appointment_committed(self, event: AppointmentEvent) -> None:
         sync.on_appointment(event)
+
+    @hookimpl
+    def citaplanner_timeline_entries(
+        self,
+        session: Session,
+        client_id: int | None,
+        appointment_id: int | None,
+        after: tuple[datetime, int] | None,
+        limit: int,
+    ) -> Sequence[TimelineEntry]:
+        return timeline.entries(session, client_id, appointment_id, after=after, limit=limit)
 
     @hookimpl
     def citaplanner_commands(self) -> Sequence[click.Command]:

@@ -49,6 +49,16 @@ def test_a_tenant_from_nothing_to_a_message(deployment: Deployment) -> None:
     )
     assert json.loads(off.stdout)["error"] == "channel_off"
     assert off.returncode == 1
+    told = run("notifications", "why", "1", "--language", "en")
+    assert "Promotion: not sent" in told.stdout, told.stderr
+    assert "is not on for this business" in told.stdout
+    assert "> Switch it on" in told.stdout
+    outcome = json.loads(run("notifications", "why", "1", "--json").stdout)[-1]
+    assert (outcome["status"], outcome["reason"]) == ("SKIPPED", "channel_off")
+    assert "no hay ninguno activo" in outcome["why"]
+    assert "no notification 99" in run("notifications", "why", "99").stderr
+    assert "no appointment 99 of sol" in run("notifications", "why", "--appointment", "99", "--tenant", "sol").stderr
+    assert run("notifications", "why").returncode == 2
     assert run("plugins", "enable", "email", "--tenant", "sol").returncode == 0
     sent = run(
         *("notifications", "send", "--tenant", "sol", "--type", "PROMOTION", "--recipient", client),

@@ -9,7 +9,6 @@ from citaplanner_core.booking import appointments as verbs
 from citaplanner_core.booking.errors import find
 from citaplanner_core.booking.models import Appointment
 from citaplanner_core.database import work
-from citaplanner_core.notifications import service
 from citaplanner_core.web.api.base import blueprint
 from citaplanner_core.web.api.document import operation
 from citaplanner_core.web.api.paging import page_of
@@ -20,8 +19,6 @@ from citaplanner_core.web.api.schemas import (
     Move,
     NewAppointment,
     Page,
-    Timeline,
-    TimelineEntry,
 )
 
 TAG = "appointments"
@@ -57,16 +54,6 @@ def show_appointment(appointment_id: int) -> Any:
     """Show an appointment."""
     with work(g.tenant_id, write=False) as session:
         return shown(find(session, Appointment, appointment_id, "appointment_id"))
-
-
-@blueprint.get("/appointments/<int:appointment_id>/timeline")
-@operation(TAG, Timeline, 404)
-def show_timeline(appointment_id: int) -> Any:
-    """Show what happened: changes, and everything sent, waiting and not sent, with the reasons."""
-    with work(g.tenant_id, write=False) as session:
-        find(session, Appointment, appointment_id, "appointment_id")
-        entries = service.timeline(session, appointment_id)
-    return {"items": [TimelineEntry(**entry).model_dump(mode="json") for entry in entries]}
 
 
 def _verb(path: str, verb: Callable[..., Appointment], body: type[Change], summary: str) -> None:

@@ -137,19 +137,35 @@ class AppointmentShown(Shown):
     schedule_version: int
 
 
-class TimelineEntry(BaseModel):
+class TimelineQuery(Query):
+    after: Annotated[str | None, Field(min_length=1, description="The answer's `next` of the page before.")] = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    language: Annotated[
+        Literal["es", "en"] | None, Field(description="Of the words; without it that of the business.")
+    ] = None
+
+
+class TimelineEntry(Shown):
     at: Time
-    kind: Literal["change", "notification"]
+    kind: Literal["change", "answer", "planned", "waiting", "delivery", "delivered", "read", "outcome", "message"]
     what: str
     why: str | None
-    notification_id: int | None = None
-    type: str | None = None
-    status: str | None = None
-    channel: str | None = None
+    cure: str | None
+    reason: Annotated[str | None, Field(description="The code behind `why`.")]
+    detail: Annotated[str | None, Field(description="What the provider or a program said.")]
+    text: Annotated[str | None, Field(description="What the client, or the business, said.")]
+    by: str | None
+    appointment_id: int | None
+    notification_id: int | None
+    type: str | None
+    status: str | None
+    channel: str | None
+    attempt: int | None
 
 
-class Timeline(BaseModel):
+class TimelinePage(BaseModel):
     items: list[TimelineEntry]
+    next: str | None
 
 
 class PhoneShown(Shown):

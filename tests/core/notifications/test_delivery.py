@@ -251,7 +251,8 @@ def test_when_every_channel_fails_the_last_reason_stays(scene: Scene) -> None:
     scene.run()
     assert scene.statuses()["confirmation"] == "FAILED rejected"
     with work(scene.tenant, write=False) as session:
-        assert "550 no such user" in service.timeline(session, scene.appointment)[1]["why"]
+        failures = session.scalars(select(Delivery.error).order_by(Delivery.id)).all()
+    assert failures == ["token refused", "550 no such user"]
 
 
 def test_a_temporary_failure_waits_and_obeys_the_provider(scene: Scene) -> None:

@@ -145,14 +145,3 @@ def test_what_is_inactive_cannot_be_booked(business: Business, api: Api) -> None
     with work(business.tenant) as session:
         gone = make_service(session, active=False).id
     assert refusal(api.post("/appointments", business.booking(service_id=gone))) == (422, "service_id")
-
-
-def test_the_timeline_tells_what_happened_and_what_was_said(business: Business, api: Api) -> None:
-    api.post(f"/appointments/{business.appointment}/cancel", {"by": "staff", "reason": "Doctora enferma"})
-    items = api.get(f"/appointments/{business.appointment}/timeline").json["items"]
-    changes = [(item["what"], item["why"]) for item in items if item["kind"] == "change"]
-    assert changes == [("booked by client", None), ("cancelled by staff", "Doctora enferma")]
-    told = {item["type"]: item["status"] for item in items if item["kind"] == "notification"}
-    assert told["APPOINTMENT_CONFIRMATION"] == "CANCELLED"
-    assert told["APPOINTMENT_CANCELLATION"] == "PENDING"
-    assert all(item["at"].endswith("Z") for item in items)
