@@ -20,6 +20,7 @@ from citaplanner_core.jobs.queue import enqueue
 from citaplanner_core.logs import configure_logging
 from citaplanner_core.notifications import planner
 from citaplanner_core.notifications.log_channel import LogChannel
+from citaplanner_core.replies import inbound as inbound
 from citaplanner_core.web import idempotency as idempotency
 from citaplanner_core.web import logins as logins
 from citaplanner_core.web import register_web

@@ -33,6 +33,8 @@ class Tenant(Base):
 
     Clients book at least `minimum_notice_minutes` before the start, at most `horizon_days` days ahead (None: as far as
     they like), at times of the branch's clock that `slot_step_minutes` divides.
+
+    Within `cancel_notice_minutes` of the start a client's answer does not cancel: they are asked to call. 0: never.
     """
 
     __tablename__ = "tenant"
@@ -47,6 +49,7 @@ class Tenant(Base):
     minimum_notice_minutes: Mapped[int] = mapped_column(default=0)
     horizon_days: Mapped[int | None]
     slot_step_minutes: Mapped[int] = mapped_column(default=15)
+    cancel_notice_minutes: Mapped[int] = mapped_column(default=0)
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 

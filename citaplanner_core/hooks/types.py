@@ -83,6 +83,27 @@ class Receipt:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """A message somebody wrote to the business over a channel.
+
+    `address` is the phone or e-mail address it came from; `trust` is `proven` where the channel vouches for that, and
+    `claimed` where anybody could have typed it. `provider_id` names the message at the provider, once a channel.
+    `text` is None without words; `has_media`: there is a picture, voice note, sticker or place with it. `at` is when
+    it was written (aware). `in_reply_to` is the provider's id of the message it points at, if it does.
+    """
+
+    tenant_id: int
+    channel: str
+    address: str
+    trust: Literal["proven", "claimed"]
+    provider_id: str
+    text: str | None
+    at: datetime
+    has_media: bool = False
+    in_reply_to: str | None = None
+
+
 class Channel(Protocol):
     """How one channel talks. A channel never sleeps, loops or retries; the core decides what follows.
 

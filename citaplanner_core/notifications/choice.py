@@ -17,12 +17,13 @@ from citaplanner_core.hooks.types import Channel, Recipient
 from citaplanner_core.notifications.models import (
     APPOINTMENT_CANCELLATION,
     FAILED,
+    MARKETING_TYPES,
     SKIPPED,
     SUPERSEDED,
     Delivery,
     Notification,
-    OptOut,
 )
+from citaplanner_core.notifications.opt_outs import refusal
 from citaplanner_core.notifications.service import enabled_channels
 
 
@@ -101,18 +102,26 @@ def choose(
             )
         )
     )
-    refused = set(session.scalars(select(OptOut.channel).where(OptOut.client_id == recipient.client_id)))
-    wanted = [key for key in wanted if key not in refused]
-    if not wanted:
-        raise Verdict(SKIPPED, "opted_out")
+    refusals = []
     reachable = False
     for key in wanted:
         plugin, channel = known[key]
         address = channel.address_of(recipient)
-        reachable = reachable or address is not None
-        if address is None or key in given_up:
+        if address is None:
             continue
-        return key, channel, address, settings.read(session, plugin) if plugin else {}
+        refused = refusal(
+            session,
+            client_id=recipient.client_id,
+            channel=key,
+            address=address,
+            marketing=notification.type in MARKETING_TYPES,
+        )
+        if refused is not None:
+            refusals.append(refused)
+            continue
+        reachable = True
+        if key not in given_up:
+            return key, channel, address, settings.read(session, plugin) if plugin else {}
     if not reachable:
-        raise Verdict(SKIPPED, "no_address")
+        raise Verdict(SKIPPED, refusals[0] if refusals else "no_address")
     raise Verdict(FAILED, last.reason or "rejected" if last else "rejected", last.error if last else None)

@@ -44,6 +44,7 @@ from citaplanner_core.notifications.models import (
     Delivery,
     Notification,
 )
+from citaplanner_core.notifications.opt_outs import address_key
 from citaplanner_core.notifications.wording import compose
 
 log = structlog.get_logger()
@@ -111,6 +112,7 @@ def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
         delivery = Delivery(
             notification_id=notification.id,
             channel=key,
+            address_key=address_key(address),
             attempt=claim.attempt,
             question=question,
             subject=subject,

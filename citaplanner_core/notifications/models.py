@@ -93,7 +93,10 @@ class Notification(Claimable, Base):
 
 
 class Delivery(TenantScoped, Base):
-    """One attempt to send a notification over one channel, with what was said and what came of it."""
+    """One attempt to send a notification over one channel, with what was said and what came of it.
+
+    `address_key` is where it went, as one compares addresses: an answer from there is about this.
+    """
 
     __tablename__ = "delivery"
 
@@ -103,10 +106,12 @@ class Delivery(TenantScoped, Base):
             tenant_key("notification_id", "notification", ondelete="CASCADE"),
             UniqueConstraint("tenant_id", "channel", "provider_id"),
             Index(None, "tenant_id", "notification_id"),
+            Index(None, "tenant_id", "channel", "address_key"),
         )
 
     notification_id: Mapped[int] = mapped_column(BigId)
     channel: Mapped[str]
+    address_key: Mapped[str | None]
     attempt: Mapped[int]
     status: Mapped[str] = mapped_column(default=SENDING)
     provider_id: Mapped[str | None]
@@ -137,21 +142,3 @@ class ClientLink(TenantScoped, Base):
     token_hash: Mapped[str]
     appointment_id: Mapped[int] = mapped_column(BigId)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
-
-
-class OptOut(TenantScoped, Base):
-    """A client does not want messages over a channel any more, in their own words. Deleted when they opt in again."""
-
-    __tablename__ = "opt_out"
-
-    @classmethod
-    def table_args(cls) -> tuple[Any, ...]:
-        return (
-            UniqueConstraint("tenant_id", "client_id", "channel"),
-            tenant_key("client_id", "client", ondelete="CASCADE"),
-        )
-
-    client_id: Mapped[int] = mapped_column(BigId)
-    channel: Mapped[str]
-    words: Mapped[str | None] = mapped_column(Text)
-    at: Mapped[datetime] = mapped_column(default=utcnow)

@@ -33,6 +33,7 @@ GIVEN_NAMES = (
     *("paymentAmount", "paymentMethod", "paymentDate"),
     *("saleId", "saleDate", "totalAmount", "subtotal", "discount", "tax"),
     *("feedbackUrl", "unsubscribeUrl", "slots", "candidates", "replyText", "nextOpening"),
+    "branchMapUrl",
 )
 """What only the caller knows."""
 

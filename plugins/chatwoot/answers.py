@@ -9,10 +9,11 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from citaplanner_core.notifications.models import Notification
-from citaplanner_core.replies.actions import Asked, Outcome, act
+from citaplanner_core.replies.actions import Outcome, Said, act
+from citaplanner_core.replies.which import LASTS, Asked, Choice
 from plugins.chatwoot.channel import KEY
 from plugins.chatwoot.events import IncomingMessage
-from plugins.chatwoot.matcher import Match
+from plugins.chatwoot.matcher import Match, address_of_writer
 from plugins.chatwoot.models import ChatwootInteraction as Spoken
 
 ANSWERABLE_AFTER_END = timedelta(days=1)
@@ -42,14 +43,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is answered, and the id of the message that asked it."""
+    """What is answered, the id of the message that asked it, and what the numbers in our last message mean."""
 
     asked: Asked
     message_id: int
+    choice: Choice | None = None
 
 
-def answer(session: Session, place: Place, message: IncomingMessage, who: Match) -> tuple[Outcome, Notification | None]:
-    """Do what a message asks for; return what came of it, and the notification it answered.
+def answer(session: Session, place: Place, message: IncomingMessage, who: Match) -> Outcome:
+    """Do what a message asks for; return what came of it.
 
     To be called only where the channel vouches for the writer. Where we asked it does not matter whether the writer
     could be told: we wrote to that address about that appointment. Several who share it all use it.
@@ -64,16 +66,18 @@ def answer(session: Session, place: Place, message: IncomingMessage, who: Match)
         Spoken.message_id > since,
         Spoken.message_id < place.message_id,
     )
-    outcome = act(
-        session,
+    said = Said(
         channel=KEY,
         text=message.text or "",
         at=place.at,
-        asked=found.asked if found else None,
+        address=address_of_writer(message.contact, message.conversation),
         people=_people(who),
+        has_media=message.has_media,
         quiet=joined or newer,
     )
-    return outcome, found.asked.notification if found else None
+    if found is None:
+        return act(session, said, asked=None)
+    return act(session, said, asked=found.asked, others=_others(session, place, found.asked), choice=found.choice)
 
 
 def _people(who: Match) -> list[int]:
@@ -114,7 +118,7 @@ def _find(session: Session, place: Place, message: IncomingMessage, who: Match) 
     )
     here = session.scalar(ours.where(place.here))
     if here is not None and _is_current(session, here, place.at - ANSWERABLE_AFTER_END):
-        return _found(session, place, _question_of(session, place, here))
+        return _found(session, place, _question_of(session, place, here), last=here)
     if who.outcome != "linked" or who.client is None:
         return None
     elsewhere = session.scalar(
@@ -152,7 +156,35 @@ def _question_of(session: Session, place: Place, spoken: Spoken) -> Spoken:
     return asked or spoken
 
 
-def _found(session: Session, place: Place, asking: Spoken, *, explicit: bool = False) -> _Found:
+def _others(session: Session, place: Place, asked: Asked) -> list[Asked]:
+    """Return what else was asked in this conversation lately, newest first."""
+    rows = session.scalars(
+        select(Spoken)
+        .where(
+            place.here,
+            Spoken.direction == "out",
+            Spoken.question.is_not(None),
+            Spoken.notification_id.is_not(None),
+            Spoken.notification_id != asked.notification.id,
+            Spoken.message_id < place.message_id,
+            Spoken.at > place.at - LASTS,
+        )
+        .order_by(Spoken.message_id.desc())
+    )
+    return [_asked(session, place, row) for row in rows]
+
+
+def _found(
+    session: Session, place: Place, asking: Spoken, *, explicit: bool = False, last: Spoken | None = None
+) -> _Found:
+    """`last` is what we said last where the question was looked for: a list of numbers, say."""
+    choice = Choice.restored(last.choice) if last is not None and last.choice else None
+    follow_up = last is not None and last.id == asking.id and asking.schedule_version is not None
+    asked = _asked(session, place, asking, explicit=explicit, follow_up=follow_up and asking.question is not None)
+    return _Found(asked, asking.message_id, choice)
+
+
+def _asked(session: Session, place: Place, asking: Spoken, *, explicit: bool = False, follow_up: bool = False) -> Asked:
     notification = session.get_one(Notification, asking.notification_id)
     earlier = session.scalars(
         select(Spoken.action)
@@ -165,6 +197,12 @@ def _found(session: Session, place: Place, asking: Spoken, *, explicit: bool = F
         )
         .order_by(Spoken.message_id)
     )
-    version = asking.schedule_version or notification.schedule_version
-    asked = Asked(notification, asking.question, version, [action for action in earlier if action], explicit)
-    return _Found(asked, asking.message_id)
+    return Asked(
+        notification,
+        asking.question,
+        asking.schedule_version or notification.schedule_version,
+        [action for action in earlier if action],
+        explicit=explicit,
+        at=asking.at,
+        follow_up=follow_up,
+    )

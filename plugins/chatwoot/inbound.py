@@ -190,12 +190,12 @@ class _Handler:
             reply.note_shared_phone(self.session, place, seen.contact, who.candidates, self.account.branch_id)
         if who.trust != "proven":
             return who.outcome
-        outcome, notification = answer(self.session, place, message, who)
+        outcome = answer(self.session, place, message, who)
         spoken.intent, spoken.action = outcome.intent, outcome.action
-        spoken.notification_id = notification.id if notification else None
+        spoken.notification_id = outcome.notification.id if outcome.notification else None
         if outcome.reply is not None and may_reply(self.session, place):
             spoken.reply_key = outcome.reply_key
-            reply.enqueue_reply(self.session, place, outcome, notification, self.account.branch_id)
+            reply.enqueue_reply(self.session, place, outcome, self.account.branch_id)
         return f"{who.outcome} {outcome.action}"
 
     def _welcome(self, seen: Sighting, message: IncomingMessage) -> None:

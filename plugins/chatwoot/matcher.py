@@ -114,6 +114,18 @@ def trust_of(account: AccountLike, conversation: JSON) -> Trust:
     return "proven" if _signed(conversation) or channel_of(conversation) in _CARRIERS else "claimed"
 
 
+def address_of_writer(contact: JSON, conversation: JSON) -> str | None:
+    """Return the number or e-mail address a message came from, as one dials it; None where only the person is known.
+
+    A website vouches for the person (HMAC) and not for the number, which visitors may type.
+    """
+    if _signed(conversation) and channel_of(conversation) not in _CARRIERS:
+        return None
+    numbers = _numbers(contact, conversation)
+    vouched = next((number.phone.e164 for number in numbers.values() if number.vouched), None)
+    return vouched or (None if numbers else as_text(contact.get("email")).strip() or None)
+
+
 def _environment_trust(account: AccountLike, inbox_id: int | None) -> str:
     said = os.environ.get(TRUST_VARIABLE, "").strip().lower()
     if not said or not accounts.environment_speaks_of(account.base_url, account.account_id, inbox_id):

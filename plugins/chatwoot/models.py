@@ -174,7 +174,8 @@ class ChatwootInteraction(TenantScoped, Base):
     """A message in a conversation with a client: theirs, ours or an agent's, and what it led to.
 
     Of theirs, `notification_id` is the message it answers, `reply_key` names the text we answered with. Of ours,
-    `schedule_version` is the time (see `Appointment`) it spoke of, where that is not the notification's.
+    `schedule_version` is the time (see `Appointment`) it spoke of, where it is a reply, and `choice` what the numbers
+    in it mean (see the core's `Choice`).
     """
 
     __tablename__ = "chatwoot_interaction"
@@ -202,6 +203,7 @@ class ChatwootInteraction(TenantScoped, Base):
     action: Mapped[str | None]
     reply_key: Mapped[str | None]
     schedule_version: Mapped[int | None]
+    choice: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     at: Mapped[datetime] = mapped_column(default=utcnow)
 
 

@@ -45,12 +45,10 @@ WORTH_SAYING = timedelta(hours=1)
 log = structlog.get_logger()
 
 
-def enqueue_reply(
-    session: Session, place: Place, outcome: Outcome, notification: Notification | None, branch_id: int | None
-) -> None:
+def enqueue_reply(session: Session, place: Place, outcome: Outcome, branch_id: int | None) -> None:
     """Have the reply of an outcome posted where the message came from."""
     assert outcome.reply is not None
-    appointment = outcome.appointment
+    appointment, notification = outcome.appointment, outcome.notification
     about = {"id": appointment.id, "version": appointment.version} if appointment else None
     _enqueue(
         session,
@@ -63,6 +61,7 @@ def enqueue_reply(
         client_id=notification.recipient_id if notification else None,
         schedule_version=appointment.schedule_version if appointment else None,
         about=about,
+        choice=outcome.choice.stored() if outcome.choice else None,
     )
 
 
@@ -198,5 +197,6 @@ def _record(session: Session, said: Mapping[str, Any], message_id: int) -> None:
         "text": said["body"],
         "question": said.get("question"),
         "schedule_version": said.get("schedule_version"),
+        "choice": said.get("choice"),
     }
     session.execute(insert(ChatwootInteraction).on_conflict_do_nothing(index_elements=unique), [row])

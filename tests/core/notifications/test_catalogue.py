@@ -37,7 +37,8 @@ def test_replies_and_notes_are_there() -> None:
     assert replies == {
         *("REPLY_CONFIRMED", "REPLY_CANCELLED", "REPLY_ASK_MOVE_OR_CANCEL", "REPLY_ASK_WHICH", "REPLY_OFFER_SLOTS"),
         *("REPLY_SLOT_TAKEN", "REPLY_TOO_LATE", "REPLY_NO_APPOINTMENT", "REPLY_HUMAN", "REPLY_OPTED_OUT"),
-        *("REPLY_OPTED_IN", "REPLY_NOT_UNDERSTOOD"),
+        *("REPLY_OPTED_IN", "REPLY_OPTED_OUT_MARKETING", "REPLY_NOT_UNDERSTOOD", "REPLY_IS_CANCELLED"),
+        *("REPLY_IS_OVER", "REPLY_LATE", "REPLY_PLACE", "REPLY_WRONG_NUMBER"),
     }
     assert all(set(language("es").texts[key]) == {"chat", "short"} for key in replies)
     assert {"AGENT_NOTE_SHARED_PHONE", "AGENT_NOTE_REPLY_ACTION", "OUT_OF_HOURS"} <= keys
@@ -76,7 +77,10 @@ def test_texts_are_valid_and_say_what_they_ask(code: str, key: str, family: Text
 def test_no_text_message_asks_for_a_carrier_s_stop_word() -> None:
     for code, key, family in TEXTS:
         if family == "short" and key not in ("REPLY_OPTED_IN", "REPLY_OPTED_OUT"):
-            assert not re.search(r"\b(CANCEL|CANCELAR|STOP|END|QUIT)\b", language(code).texts[key][family].body), key
+            body = language(code).texts[key][family].body
+            assert not re.search(r"\b(CANCEL|CANCELAR|STOP|END|QUIT)\b", body), key
+            asks = r"(responde|escribe|env[ií]a|manda|reply|text|send)\W+(con )?(la palabra |the word )?\W*cancel"
+            assert not re.search(asks, body, re.IGNORECASE), key
 
 
 def emptied() -> list[tuple[str, ...]]:

@@ -26,7 +26,8 @@ from citaplanner_core.hooks.types import (
     TextFamily,
 )
 from citaplanner_core.notifications import delivery, service
-from citaplanner_core.notifications.models import Delivery, Notification, OptOut
+from citaplanner_core.notifications.models import Delivery, Notification
+from citaplanner_core.notifications.opt_outs import OptOut
 from citaplanner_core.testing.factories import make_client, make_professional, make_service
 from citaplanner_core.testing.worker import run_due
 

@@ -14,10 +14,12 @@ from sqlalchemy.orm import Session
 
 from citaplanner_core.booking import appointments as verbs
 from citaplanner_core.booking.errors import ValidationFailed
-from citaplanner_core.booking.models import Appointment
+from citaplanner_core.booking.models import Appointment, Branch
 from citaplanner_core.database import utcnow, work
-from citaplanner_core.notifications.models import Notification, OptOut
-from citaplanner_core.replies.actions import Asked, Outcome, act
+from citaplanner_core.notifications.models import Notification
+from citaplanner_core.notifications.opt_outs import OptOut
+from citaplanner_core.replies.actions import Outcome, Said, act
+from citaplanner_core.replies.which import Asked
 from citaplanner_core.testing.factories import make_client, make_tenant
 from tests.core.booking.support import Desk, history, open_desk, read
 
@@ -47,9 +49,9 @@ class Talk:
                 tuple(self.earlier),
                 bool(given.pop("explicit", False)),
             )
-            outcome = act(session, channel=CHANNEL, text=text, asked=asked, **given)
+            outcome = act(session, Said(CHANNEL, text, **given), asked=asked)
         self.earlier.append(outcome.action)
-        return replace(outcome, appointment=None)
+        return replace(outcome, appointment=None, notification=None)
 
     def state(self) -> tuple[str, str]:
         row = read(self.desk.tenant, self.appointment)
@@ -86,7 +88,7 @@ def body(outcome: Outcome) -> str:
     return outcome.reply.body
 
 
-def opted_out(tenant: int) -> set[tuple[int, str]]:
+def opted_out(tenant: int) -> set[tuple[int | None, str]]:
     with work(tenant, write=False) as session:
         return {(row.client_id, row.channel) for row in session.scalars(select(OptOut))}
 
@@ -110,7 +112,7 @@ def test_no_cancels_in_their_own_words(talk: Talk, text: str) -> None:
     assert outcome.reply_key == "REPLY_CANCELLED"
     assert talk.state() == ("CANCELLED", "no")
     row = read(talk.desk.tenant, talk.appointment)
-    assert (row["answer_words"], row["cancel_reason"]) == (text, None)
+    assert (row["answer_words"], row["cancel_reason"]) == (text, text)
     with work(talk.desk.tenant, write=False) as session:
         waiting = session.scalars(select(Notification.status).where(Notification.rule == "reminder:60")).all()
         told = session.scalars(select(Notification).where(Notification.rule == "cancellation")).all()
@@ -132,9 +134,26 @@ def test_a_person_is_asked_for(talk: Talk) -> None:
     assert talk.state() == ("PENDING", "none")
 
 
-@pytest.mark.parametrize("text", ["Voy a llegar 10 minutos tarde", "¿Cuál es la dirección?"])
+def test_who_is_late_is_thanked_and_seen_by_a_person(talk: Talk) -> None:
+    outcome = talk.say("Voy a llegar 10 minutos tarde")
+    assert (outcome.action, outcome.handled, outcome.reply_key) == ("late", False, "REPLY_LATE")
+    assert talk.say("llego en 20 min").reply is None
+    assert talk.state() == ("PENDING", "none")
+    assert talk.say("sí").action == "confirmed"
+
+
+def test_where_it_is_is_told_with_a_map(talk: Talk) -> None:
+    with work(talk.desk.tenant) as session:
+        session.execute(update(Branch).values(address="Av. Ejemplo 10, Centro"))
+    outcome = talk.say("¿Dónde es?")
+    assert (outcome.action, outcome.handled, outcome.reply_key) == ("told_place", True, "REPLY_PLACE")
+    assert "Av. Ejemplo 10, Centro" in body(outcome)
+    assert "query=Av.%20Ejemplo%2010%2C%20Centro" in body(outcome)
+
+
+@pytest.mark.parametrize("text", ["¿Cuánto cuesta?", "¿Dónde es y cuánto cuesta?", "¿Cuál es la dirección?"])
 def test_what_only_a_person_can_answer_is_left_to_one(talk: Talk, text: str) -> None:
-    outcome = talk.say(text)
+    outcome = talk.say(text)  # there is no address to tell
     assert (outcome.action, outcome.handled, outcome.reply) == ("nothing", False, None)
     assert talk.state() == ("PENDING", "none")
     assert talk.say("sí").action == "confirmed"
@@ -145,7 +164,8 @@ def test_unclear_words_are_asked_back_once_and_change_nothing(talk: Talk) -> Non
     assert (first.action, first.reply_key, first.handled) == ("asked", "REPLY_ASK_MOVE_OR_CANCEL", True)
     assert first.reply is not None
     assert first.reply.question == "confirm"
-    assert (second.action, second.reply, second.handled) == ("nothing", None, False)
+    assert (second.action, second.reply_key, second.handled) == ("handed_over", "REPLY_HUMAN", False)
+    assert talk.say("no puedo").reply is None
     assert talk.state() == ("PENDING", "none")
     assert talk.say("3").action == "cancelled"
 
@@ -158,7 +178,7 @@ def test_a_greeting_alone_is_left_to_people(talk: Talk) -> None:
 
 def test_what_nobody_understands_is_asked_back_once(talk: Talk) -> None:
     outcomes = [talk.say("asdf qwer"), talk.say("zxcv"), talk.say("")]
-    assert [one.reply_key for one in outcomes] == ["REPLY_NOT_UNDERSTOOD", None, None]
+    assert [one.reply_key for one in outcomes] == ["REPLY_NOT_UNDERSTOOD", "REPLY_HUMAN", None]
     assert [one.handled for one in outcomes] == [True, False, False]
     assert talk.state() == ("PENDING", "none")
 
@@ -221,12 +241,22 @@ def test_where_staff_confirms_nothing_else_is_claimed(app: Flask) -> None:
     assert talk.say("1").reply_key == "REPLY_CONFIRMED"
 
 
-@pytest.mark.parametrize("verb", [verbs.cancel, verbs.complete, verbs.mark_no_show])
-def test_what_is_over_cannot_be_changed_by_a_message(talk: Talk, verb: Callable[..., Appointment]) -> None:
+@pytest.mark.parametrize(
+    ("verb", "key", "words"),
+    [
+        (verbs.cancel, "REPLY_IS_CANCELLED", "está cancelada"),
+        (verbs.complete, "REPLY_IS_OVER", "ya pasó"),
+        (verbs.mark_no_show, "REPLY_IS_OVER", "ya pasó"),
+    ],
+)
+def test_what_is_over_cannot_be_changed_and_its_state_is_told(
+    talk: Talk, verb: Callable[..., Appointment], key: str, words: str
+) -> None:
     talk.do(verb)
     state = talk.state()
     outcome = talk.say("1")
-    assert (outcome.action, outcome.handled, outcome.reply_key) == ("too_late", False, "REPLY_TOO_LATE")
+    assert (outcome.action, outcome.handled, outcome.reply_key) == ("too_late", False, key)
+    assert words in body(outcome)
     assert talk.say("1").reply is None
     assert talk.state() == state
 
@@ -239,7 +269,14 @@ def test_cancelling_what_is_cancelled_is_granted(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "text", "action"), [(-10, "3", "too_late"), (-10, "1", "confirmed"), (-40, "1", "too_late")]
+    ("minutes", "text", "action"),
+    [
+        (-10, "cancela mi cita", "too_late"),
+        (-10, "sí, confirmo mi cita", "confirmed"),
+        (-10, "1", "handed_over"),  # the numbers meant something until the appointment
+        (-10, "3", "handed_over"),
+        (-40, "confirmo mi cita", "too_late"),
+    ],
 )
 def test_the_clock_decides_by_when_it_was_said(talk: Talk, minutes: int, text: str, action: str) -> None:
     start = talk.clock + timedelta(minutes=1 + minutes)
@@ -305,7 +342,7 @@ def test_no_more_messages_for_everybody_who_uses_the_number(talk: Talk) -> None:
 
 def test_without_a_question_only_messages_can_be_ended(talk: Talk) -> None:
     def say(session: Session, text: str, *people: int) -> Outcome:
-        return act(session, channel=CHANNEL, text=text, at=utcnow(), asked=None, people=people)
+        return act(session, Said(CHANNEL, text, utcnow(), people=people), asked=None)
 
     with work(talk.desk.tenant) as session:
         for text in ("1", "cancela mi cita", "asdf", "quiero hablar con una persona", "BAJA"):

@@ -23,7 +23,8 @@ from citaplanner_core.hooks import lifecycle
 from citaplanner_core.hooks import settings as plugin_settings
 from citaplanner_core.hooks.types import JobContext
 from citaplanner_core.jobs.models import Job
-from citaplanner_core.notifications.models import Delivery, Notification, OptOut
+from citaplanner_core.notifications.models import Delivery, Notification
+from citaplanner_core.notifications.opt_outs import OptOut, address_key
 from citaplanner_core.testing.factories import make_client, make_tenant
 from plugins.chatwoot import identity, inbound
 from plugins.chatwoot.answers import Place, answer
@@ -98,8 +99,9 @@ def test_gibberish_is_asked_back_once_and_a_number_answers_that(loop: Loop) -> N
     appointment, _ = loop.asked()
     for text in ("asdf qwer", "zxcv", None):
         loop.write(text)
-    assert len(loop.public()) == 2
-    assert "responde 1" in loop.public()[-1]["content"]
+    assert len(loop.public()) == 3
+    assert "responde 1" in loop.public()[1]["content"]
+    assert "una persona del equipo" in loop.public()[2]["content"]
     assert loop.state(appointment) == ("PENDING", "none")
     loop.write("1")
     assert loop.state(appointment) == ("CONFIRMED", "yes")
@@ -126,8 +128,9 @@ def test_a_message_pointed_at_is_the_one_answered(loop: Loop) -> None:
 
     assert loop.state(first) == ("CONFIRMED", "yes")
     assert loop.state(second) == ("PENDING", "none")
-    loop.write("3")
-    assert (loop.state(first)[0], loop.state(second)[0]) == ("CANCELLED", "PENDING")
+    loop.write("3")  # the last thing said was about the first, but the second waits for an answer
+    assert (loop.state(first)[0], loop.state(second)[0]) == ("CONFIRMED", "PENDING")
+    assert "¿De cuál hablamos?" in loop.public()[-1]["content"]
 
 
 def _reply_to(loop: Loop, conversation: int, message: int, text: str) -> None:
@@ -142,7 +145,10 @@ def test_no_more_messages_means_none(loop: Loop) -> None:
     loop.write("BAJA")
     assert "ya no te enviaremos" in loop.public()[-1]["content"]
     with work(loop.tenant, write=False) as session:
-        client = session.scalars(select(OptOut.client_id)).one()
+        client = session.scalars(select(Client.id)).one()
+        assert [(row.address, row.client_id) for row in session.scalars(select(OptOut))] == [
+            (address_key(f"+52 {PHONE}"), None)
+        ]
     loop.book(client, start=utcnow().replace(microsecond=0) + timedelta(days=5))
     loop.settle()
     assert len(loop.public()) == 2
@@ -230,7 +236,33 @@ def test_a_family_phone_acts_where_we_asked_and_belongs_to_nobody(loop: Loop) ->
     assert len(loop.notes()) == 1
     assert loop.contacts()[0]["custom_attributes"] == {}
     loop.write("BAJA")
-    assert {row.client_id for row in loop.rows(OptOut)} == {child, mother}
+    assert [row.address for row in loop.rows(OptOut)] == [address_key(f"+52 {PHONE}")]
+    told = len(loop.public())
+    for client in (child, mother):
+        loop.book(client, start=utcnow().replace(microsecond=0) + timedelta(days=5 + client))
+    loop.settle()
+    assert len(loop.public()) == told
+
+
+@on_sqlite
+def test_a_mother_of_two_is_asked_which_and_her_answer_is_applied_to_that_one(loop: Loop) -> None:
+    luz, teo = loop.client(phone=PHONE, first_name="Luz"), loop.client(phone=PHONE, first_name="Teo")
+    first = loop.book(luz)
+    second = loop.book(teo, start=utcnow().replace(microsecond=0) + timedelta(days=5))
+    loop.settle()
+    loop.write("3")
+    assert (loop.state(first)[0], loop.state(second)[0]) == ("PENDING", "PENDING")
+    which = loop.public()[-1]["content"]
+    assert "1. " in which
+    assert "(Luz)" in which
+    assert "2. " in which
+    assert "(Teo)" in which
+    loop.write("2")
+    assert (loop.state(first)[0], loop.state(second)[0]) == ("PENDING", "CANCELLED")
+    loop.write("1")  # about which, nobody can tell: hers is the only one left, and she is asked about it by name
+    assert loop.state(first) == ("PENDING", "none")
+    loop.write("1")
+    assert loop.state(first) == ("CONFIRMED", "yes")
 
 
 @pytest.mark.parametrize("trust", [None, "claimed"])
@@ -716,5 +748,5 @@ def picture(loop: Loop) -> dict[str, Any]:
         "spoken": sorted(spoken, key=str),
         "appointments": [(r.status, r.answer, r.answer_words, r.version) for r in loop.rows(Appointment)],
         "deliveries": [(r.status, r.error) for r in loop.rows(Delivery)],
-        "opted_out": [(r.client_id, r.channel) for r in loop.rows(OptOut)],
+        "opted_out": [(r.address, r.channel) for r in loop.rows(OptOut)],
     }
