@@ -254,12 +254,14 @@ class _Answer:
 
     def _which(self, asked: Asked) -> Outcome:
         options = which.candidates(asked, self.waiting, self.at)
-        if self.quiet or "asked_which" in self.earlier:
+        if self.quiet:
             return self._hand_over()
         if len(options) == 1:
             self._take(options[0])
             self.appointment = options[0].notification.appointment
             return self._ask()
+        if self.earlier[-1:] == ["asked_which"]:
+            return self._hand_over()
         self.offered = Choice(
             self.intent,
             self.said.text[:_LONGEST_WORDS],
