@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 from citaplanner_core.booking import appointments as verbs
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.notifications.explaining import explainer
-from citaplanner_core.notifications.models import NOTIFICATION_TYPES, REASONS, Delivery, Notification, OptOut
+from citaplanner_core.notifications.models import NOTIFICATION_TYPES, REASONS, Delivery, Notification
+from citaplanner_core.notifications.opt_outs import OptOut
 from citaplanner_core.testing.worker import run_due
 from tests.core.web.support import Api, Business, refusal
 
