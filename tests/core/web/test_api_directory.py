@@ -1,6 +1,9 @@
 """Clients, services, professionals and branches over the API; pages of lists."""
 
-from citaplanner_core.database import work
+from datetime import datetime
+
+from citaplanner_core.database import utcnow, work
+from citaplanner_core.notifications.opt_outs import opt_out
 from citaplanner_core.testing.factories import make_client
 from tests.core.web.support import Api, Business, refusal
 
@@ -108,3 +111,19 @@ def test_what_a_business_has(business: Business, api: Api) -> None:
     branch = api.get("/branches").json["items"][-1]
     assert branch["id"] == business.branch
     assert (branch["zone"], branch["address"]) == ("America/Mexico_City", "Av. Ejemplo 123")
+
+
+def test_stops_are_shown_in_their_words_and_taken_back(api: Api, business: Business) -> None:
+    one = api.post("/clients", {"first_name": "Ana", "phones": ["55 1234 5678"]}).json["id"]
+    two = api.post("/clients", {"first_name": "Beto", "phones": ["+52 55 1234 5678"]}).json["id"]
+    at = utcnow().replace(microsecond=0)
+    with work(business.tenant) as session:
+        opt_out(session, channel="sms", words="BAJA", at=at, address="+5215512345678")
+        opt_out(session, channel="sms", words="no promociones", at=at, address="+525512345679", scope="marketing")
+    (shown,) = api.get(f"/clients/{two}/opt-outs").json["items"]
+    assert (shown["channel"], shown["scope"], shown["words"]) == ("sms", "all", "BAJA")
+    assert datetime.fromisoformat(shown["at"]) == at
+    assert api("DELETE", f"/clients/{one}/opt-outs").json == {"items": []}
+    assert api.get(f"/clients/{two}/opt-outs").json == {"items": []}
+    assert api.get("/clients/999999/opt-outs").status_code == 404
+    assert api("DELETE", "/clients/999999/opt-outs").status_code == 404
