@@ -146,6 +146,7 @@ def _announce(config: Config, addresses: Mapping[str, str], made: Mapping[str, A
             "",
             f"Web      {addresses['web']}   (API: /api/v1/docs, health: /readyz)",
             *(f"{name.capitalize():8} {url}" for name, url in addresses.items() if name != "web"),
+            f"Booking  {addresses['web']}/b/demo",
             f"Login    {made['email']} / {made['password']}",
             f"Token    {made['token']}",
             "",

@@ -5,12 +5,13 @@ from flask import Flask
 
 def register_web(app: Flask) -> None:
     """Give the app the core's pages and its API."""
-    from citaplanner_core.web import api, client_pages, errors, health, metrics, pages
+    from citaplanner_core.web import api, booking_page, client_pages, errors, health, metrics, pages
 
     errors.register_errors(app)
     for blueprint in (
         pages.blueprint,
         client_pages.blueprint,
+        booking_page.blueprint,
         health.blueprint,
         metrics.make_blueprint(),
         api.blueprint,

@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from babel.dates import get_timezone_location
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, Response, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.appointments import cancel, record_answer
-from citaplanner_core.booking.errors import find
+from citaplanner_core.booking.appointments import cancel, record_answer, reschedule
+from citaplanner_core.booking.errors import SlotTaken, ValidationFailed, find
 from citaplanner_core.booking.models import CANCELLED, LIVE_STATES, PENDING, Appointment, Tenant
 from citaplanner_core.database import current_tenant, utcnow, work
-from citaplanner_core.notifications.catalogue import known_language, language
+from citaplanner_core.notifications.catalogue import known_language
 from citaplanner_core.notifications.links import find_link
 from citaplanner_core.notifications.variables import appointment_variables
 from citaplanner_core.phones import parse_phone
+from citaplanner_core.web.calendar import make_event
 from citaplanner_core.web.errors import message_page
+from citaplanner_core.web.offers import make_offer, name_zone, read_day, read_start
 from citaplanner_core.web.words import asked_language, page, words
 
 blueprint = Blueprint("client_pages", __name__, url_prefix="/r")
@@ -69,6 +69,56 @@ def ask(token: str) -> ResponseReturnValue:
     return _read("cancel.html", token)
 
 
+@blueprint.get("/<token>/times")
+def offer(token: str) -> ResponseReturnValue:
+    """Show the times the appointment could be moved to; where it cannot be moved any more, show the appointment."""
+    return _read("move.html", token)
+
+
+@blueprint.get("/<token>.ics")
+def calendar(token: str) -> ResponseReturnValue:
+    """Return the appointment for the client's own calendar."""
+    found = find_link(token, now=utcnow())
+    if found is None:
+        return message_page("link_unknown", status=404)
+    tenant_id, appointment_id = found
+    with work(tenant_id, write=False) as session:
+        appointment = find(session, Appointment, appointment_id, "appointment_id")
+        event = make_event(
+            appointment, session.get_one(Tenant, tenant_id), url=url_for(".show", token=token, _external=True)
+        )
+    return Response(event, mimetype="text/calendar", headers={"Content-Disposition": "attachment; filename=cita.ics"})
+
+
+@blueprint.post("/<token>/times")
+def move(token: str) -> ResponseReturnValue:
+    """Move the appointment to the chosen time, then show it; a time that went meanwhile is said, with those left."""
+    now = utcnow()
+    found = find_link(token, now=now)
+    if found is None:
+        return message_page("link_unknown", status=404)
+    tenant_id, appointment_id = found
+    start = read_start(request.form.get("start"))
+    moved = False
+    try:
+        with work(tenant_id) as session:
+            appointment = find(session, Appointment, appointment_id, "appointment_id", lock=True)
+            view = _view(session, appointment, now)
+            if "move" in view.choices or view.state == "move":
+                if request.form.get("version") != str(view.version):
+                    return _page("appointment.html", token, view, changed=True), 409
+                if start is not None:
+                    reschedule(session, appointment_id, start=start, by="client")
+                    moved = True
+    except (SlotTaken, ValidationFailed):
+        answer = _read("move.html", token, gone=True)
+        answer.status_code = 409
+        return answer
+    return redirect(
+        url_for("client_pages.show", token=token, lang=request.args.get("lang"), moved=1 if moved else None), 303
+    )
+
+
 @blueprint.post("/<token>/<any(confirm, move, cancel):choice>")
 def choose(token: str, choice: str) -> ResponseReturnValue:
     """Do what the client chose, then show the appointment.
@@ -99,20 +149,37 @@ def _do(session: Session, appointment: Appointment, choice: str, label: str) -> 
         record_answer(session, appointment.id, answer="yes" if choice == "confirm" else "move", words=label)
 
 
-def _read(template: str, token: str) -> ResponseReturnValue:
+def _read(template: str, token: str, *, gone: bool = False) -> Response:
+    """Show a page about the appointment, `gone` with the news that a time was taken meanwhile."""
     now = utcnow()
     found = find_link(token, now=now)
     if found is None:
         return message_page("link_unknown", status=404)
     tenant_id, appointment_id = found
     with work(tenant_id, write=False) as session:
-        view = _view(session, find(session, Appointment, appointment_id, "appointment_id"), now)
-    return _page(template if "cancel" in view.choices else "appointment.html", token, view)
+        appointment = find(session, Appointment, appointment_id, "appointment_id")
+        view = _view(session, appointment, now)
+        movable = "move" in view.choices or view.state == "move"
+        if template == "move.html" and movable:
+            offered = make_offer(
+                session,
+                zone=appointment.branch.zone,
+                language_code=view.language,
+                service_id=appointment.service_id,
+                branch_id=appointment.branch_id,
+                professional_id=appointment.professional_id,
+                first=read_day(request.args.get("from")),
+                day=read_day(request.args.get("day")),
+            )
+            return make_response(_page(template, token, view, offer=offered, gone=gone))
+    shown = template if template == "cancel.html" and "cancel" in view.choices else "appointment.html"
+    return make_response(_page(shown, token, view))
 
 
-def _page(template: str, token: str, view: View, *, changed: bool = False) -> str:
+def _page(template: str, token: str, view: View, **values: object) -> str:
+    news = next((name for name in ("booked", "moved") if request.args.get(name)), None)
     return page(
-        template, language=view.language, lang=request.args.get("lang"), view=view, token=token, changed=changed
+        template, language=view.language, lang=request.args.get("lang"), view=view, token=token, news=news, **values
     )
 
 
@@ -139,9 +206,6 @@ def _view(session: Session, appointment: Appointment, now: datetime) -> View:
     if state == "confirmed" and appointment.answer == "yes":
         choices = tuple(choice for choice in choices if choice != "confirm")
     phone = parse_phone(said["branchPhone"], tenant.country)
-    zone = get_timezone_location(
-        ZoneInfo(appointment.branch.zone), locale=language(code).wording.locale, return_city=True
-    )
     return View(
         state=state,
         choices=choices,
@@ -152,7 +216,7 @@ def _view(session: Session, appointment: Appointment, now: datetime) -> View:
         professional=said["professionalName"],
         date=said["appointmentDate"],
         time=said["appointmentTime"],
-        zone=zone.rpartition("/")[2],
+        zone=name_zone(appointment.branch.zone, code),
         branch=said["branchName"],
         address=said["branchAddress"],
         phone=said["branchPhone"],

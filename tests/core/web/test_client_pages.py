@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import time_machine
 from flask import Flask
+from icalendar import Calendar
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
@@ -33,7 +34,8 @@ from tests.core.web.browser import Browser, Page
 START = datetime(2026, 12, 1, 17, 30, tzinfo=UTC)
 """11:30 in Mexico City, 9:30 in Tijuana."""
 
-CONFIRM, MOVE, CANCEL = "Confirmar que asistiré", "Pedir otro horario", "Cancelar cita"
+CONFIRM, MOVE, CANCEL = "Confirmar que asistiré", "Cambiar de horario", "Cancelar cita"
+ASK = "Ninguno me queda: que me contacten"
 YES, NO = "Sí, cancelar la cita", "No, conservarla"
 
 
@@ -68,6 +70,12 @@ class Visit:
 
     def press(self, button: str) -> Page:
         return self.browser.press(self.open(), button)
+
+    def times(self) -> Page:
+        return self.browser.follow(self.open(), MOVE)
+
+    def ask(self) -> Page:
+        return self.browser.press(self.times(), ASK)
 
     def cancel(self) -> Page:
         return self.browser.press(self.browser.follow(self.open(), CANCEL), YES)
@@ -112,7 +120,8 @@ def test_the_page_says_what_where_and_when(visit: Visit) -> None:
         *("Limpieza <dental>", "Dra. Ana Ruiz", "Centro", "Av. Ejemplo 123"),
     ):
         assert said in page.text
-    assert page.buttons == [CONFIRM, MOVE]
+    assert page.buttons == [CONFIRM]
+    assert page.links[MOVE] == f"{visit.path}/times"
     assert page.links[CANCEL] == f"{visit.path}/cancel"
     assert page.links["55 5555 0100"] == "tel:+525555550100"
     assert "Laura" not in page.text
@@ -161,7 +170,8 @@ def test_to_confirm(visit: Visit) -> None:
     old = visit.open()
     page = visit.browser.press(old, CONFIRM)
     assert (page.status, page.heading) == (200, "Tu cita está confirmada")
-    assert page.buttons == [MOVE]
+    assert page.buttons == []
+    assert MOVE in page.links
     assert visit.now()[:2] == ("CONFIRMED", "yes")
     assert visit.changes() == [("confirmed", "client")]
     settled = visit.now()
@@ -174,20 +184,21 @@ def test_to_confirm_what_staff_confirms(app: Flask) -> None:
     page = visit.press(CONFIRM)
     assert page.heading == "Recibimos tu respuesta"
     assert "Clínica Sonrisa todavía tiene que confirmar" in page.text
-    assert page.buttons == [MOVE]
+    assert page.buttons == []
+    assert MOVE in page.links
     assert visit.now()[:2] == ("PENDING", "yes")
 
 
 def test_to_confirm_what_is_confirmed_already(app: Flask) -> None:
     visit = Visit(app, status="CONFIRMED")
     page = visit.open()
-    assert (page.heading, page.buttons) == ("Tu cita está confirmada", [CONFIRM, MOVE])
-    assert visit.browser.press(page, CONFIRM).buttons == [MOVE]
+    assert (page.heading, page.buttons) == ("Tu cita está confirmada", [CONFIRM])
+    assert visit.browser.press(page, CONFIRM).buttons == []
     assert visit.now()[:2] == ("CONFIRMED", "yes")
 
 
 def test_to_ask_for_another_time(visit: Visit) -> None:
-    page = visit.press(MOVE)
+    page = visit.ask()
     assert page.heading == "Pediste otro horario"
     assert "Clínica Sonrisa se pondrá en contacto contigo" in page.text
     assert "Martes 1 de diciembre" in page.text
@@ -318,7 +329,7 @@ def test_the_link_stays_between_us_and_the_client(visit: Visit) -> None:
     for page in (
         visit.open(),
         visit.browser.open(f"{visit.path}/cancel"),
-        visit.press(MOVE),
+        visit.ask(),
         visit.browser.open("/r/x"),
     ):
         assert page.headers["Referrer-Policy"] == "no-referrer"
@@ -361,3 +372,82 @@ def test_a_failure_of_ours_does_not_write_the_link_down(
         ("request_failed", "client_pages.show", "RuntimeError")
     ]
     assert visit.path.removeprefix("/r/") not in f"{lines} {caplog.text} {page.source}"
+
+
+# Moving to a time that is free
+
+
+def choose_time(visit: Visit, page: Page, start: datetime) -> Page:
+    form = next(form for form in page.forms if form.action.endswith("/times"))
+    form.fields["start"] = start.isoformat()
+    return visit.browser.send(form)
+
+
+def test_to_move(visit: Visit) -> None:
+    page = visit.times()
+    assert (page.status, page.heading) == (200, "Elige otro horario")
+    assert "martes 1 de diciembre, 11:30 a.m." in page.text
+    page = choose_time(visit, visit.browser.follow(page, "Jue 3 dic"), START + timedelta(days=2))
+    assert (page.status, page.heading) == (200, "Confirma tu cita")
+    assert "Listo, movimos tu cita." in page.text
+    assert "Jueves 3 de diciembre" in page.text
+    assert visit.changes() == [("rescheduled", "client")]
+
+
+def test_a_time_that_went_meanwhile_is_said_and_others_are_offered(visit: Visit) -> None:
+    page = visit.times()
+    with work(visit.tenant) as session:
+        mine = session.get_one(Appointment, visit.id)
+        make_appointment(session, professional=mine.professional, start=START + timedelta(days=2))
+    page = choose_time(visit, page, START + timedelta(days=2))
+    assert (page.status, page.heading) == (409, "Elige otro horario")
+    assert "Ese horario se acaba de ocupar" in page.text
+    assert visit.changes() == []
+
+
+def test_an_old_page_moves_nothing(visit: Visit) -> None:
+    page = visit.times()
+    with work(visit.tenant) as session:
+        appointments.reschedule(session, visit.id, start=START + timedelta(days=1), by="staff")
+    page = choose_time(visit, page, START + timedelta(days=2))
+    assert page.status == 409
+    assert "Tu cita cambió mientras" in page.text
+    assert visit.changes() == [("rescheduled", "staff")]
+
+
+def test_what_is_over_cannot_be_moved(visit: Visit) -> None:
+    page = visit.times()
+    visit.cancel()
+    before = visit.now()
+    assert choose_time(visit, page, START + timedelta(days=2)).heading == "Tu cita está cancelada"
+    assert visit.browser.open(f"{visit.path}/times").heading == "Tu cita está cancelada"
+    assert visit.now() == before
+
+
+@pytest.mark.parametrize("start", ["", "mañana", "2026-12-03T17:30", "2020-01-01T10:00:00+00:00"])
+def test_a_time_that_is_none_moves_nothing(visit: Visit, start: str) -> None:
+    form = next(form for form in visit.times().forms if form.action.endswith("/times"))
+    form.fields["start"] = start
+    assert visit.browser.send(form).status in (200, 409, 422)
+    assert visit.changes() == []
+
+
+# The client's own calendar
+
+
+def test_the_calendar_gets_one_entry_that_moves_with_the_appointment(visit: Visit) -> None:
+    def event() -> Any:
+        answer = visit.browser.open(f"{visit.path}.ics")
+        assert answer.headers["Content-Type"].startswith("text/calendar")
+        return Calendar.from_ical(answer.source).events[0]
+
+    first = event()
+    assert (first["SUMMARY"], first.start, first["SEQUENCE"]) == ("Limpieza <dental> · Clínica Sonrisa", START, 0)
+    with work(visit.tenant) as session:
+        appointments.reschedule(session, visit.id, start=START + timedelta(days=1), by="staff")
+    second = event()
+    assert (second["UID"], second.start, second["SEQUENCE"]) == (first["UID"], START + timedelta(days=1), 1)
+
+
+def test_no_calendar_for_an_unknown_link(visit: Visit) -> None:
+    assert visit.browser.open("/r/nobody.ics").status == 404
