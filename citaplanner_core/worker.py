@@ -14,6 +14,7 @@ from citaplanner_core.hooks.registry import registry
 from citaplanner_core.hooks.types import JobContext, JobHandler, PeriodicJob
 from citaplanner_core.jobs.engine import Worker
 from citaplanner_core.jobs.queue import JobSource
+from citaplanner_core.notifications import replanning
 from citaplanner_core.notifications.delivery import NotificationSource
 
 
@@ -24,7 +25,7 @@ def make_worker(app: Flask, *, queues: Sequence[str] = ()) -> Worker:
     Celery, and when Celery is not installed.
     """
     config: Config = app.config["CITAPLANNER"]
-    jobs = JobSource({}, resolve=find_handler, list_periodic=periodic_jobs)
+    jobs = JobSource({replanning.REPLAN: replanning.run_replan}, resolve=find_handler, list_periodic=periodic_jobs)
     sources = (NotificationSource(), jobs)
     if config.engine == "embedded":
         if queues:

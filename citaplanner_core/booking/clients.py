@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TypedDict, Unpack
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.errors import ValidationFailed, find, plain_text
@@ -22,6 +22,8 @@ class ClientValues(TypedDict, total=False):
     language: str | None
     birthday: date | None
     preferred_channel: str | None
+    do_not_message: bool
+    responsible_id: int | None
     notes: str
     active: bool
 
@@ -63,6 +65,11 @@ def create_client(
 def update_client(session: Session, client_id: int, **values: Unpack[ClientValues]) -> Client:
     """Change the given fields of a client; raise `NotFound` or `ValidationFailed` naming the field."""
     client = find(session, Client, client_id, "client_id")
+    responsible = values.get("responsible_id")
+    if responsible is not None:
+        if responsible == client_id:
+            raise ValidationFailed("responsible_id", "leave it out: everybody gets their own messages anyway")
+        find(session, Client, responsible, "responsible_id")
     _assign(client, values)
     session.flush()
     return client
@@ -73,7 +80,9 @@ def delete_client(session: Session, client_id: int) -> None:
 
     To keep the history, set `active=False` with `update_client` instead.
     """
-    session.delete(find(session, Client, client_id, "client_id"))
+    client = find(session, Client, client_id, "client_id")
+    session.execute(update(Client).where(Client.responsible_id == client_id).values(responsible_id=None))
+    session.delete(client)
     session.flush()
     session.expire_all()
 

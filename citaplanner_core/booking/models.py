@@ -35,6 +35,10 @@ class Tenant(Base):
     they like), at times of the branch's clock that `slot_step_minutes` divides.
 
     Within `cancel_notice_minutes` of the start a client's answer does not cancel: they are asked to call. 0: never.
+
+    Between `quiet_from` and `quiet_until` (wall clock of the branch, `HH:MM`; None = never) automatic messages wait.
+    `daily_limit` is how many of them one person gets in a day of the branch (None = any number). `feedback_url` is
+    where clients are asked what they think; without it nobody is asked.
     """
 
     __tablename__ = "tenant"
@@ -50,6 +54,10 @@ class Tenant(Base):
     horizon_days: Mapped[int | None]
     slot_step_minutes: Mapped[int] = mapped_column(default=15)
     cancel_notice_minutes: Mapped[int] = mapped_column(default=0)
+    quiet_from: Mapped[str | None] = mapped_column(default="21:00")
+    quiet_until: Mapped[str | None] = mapped_column(default="08:00")
+    daily_limit: Mapped[int | None] = mapped_column(default=6)
+    feedback_url: Mapped[str | None]
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
@@ -92,13 +100,21 @@ class Service(TenantScoped, Base):
 
 
 class Client(TenantScoped, Base):
-    """A person who books, or comes. Phones stand in `client_phone`."""
+    """A person who books, or comes. Phones stand in `client_phone`.
+
+    `responsible_id` is the client who gets this one's messages instead, such as a mother. `do_not_message` stops
+    everything; automatic messages wait until `paused_until`, for the reason in `paused_why`.
+    """
 
     __tablename__ = "client"
 
     @classmethod
     def table_args(cls) -> tuple[Any, ...]:
-        return (Index(None, "tenant_id", "email"),)
+        return (
+            tenant_key("responsible_id", "client"),
+            Index(None, "tenant_id", "email"),
+            Index(None, "tenant_id", "responsible_id"),
+        )
 
     first_name: Mapped[str]
     last_name: Mapped[str] = mapped_column(default="")
@@ -106,6 +122,10 @@ class Client(TenantScoped, Base):
     birthday: Mapped[date | None]
     language: Mapped[str | None]
     preferred_channel: Mapped[str | None]
+    do_not_message: Mapped[bool] = mapped_column(default=False)
+    responsible_id: Mapped[int | None] = mapped_column(BigId)
+    paused_until: Mapped[datetime | None]
+    paused_why: Mapped[str | None]
     notes: Mapped[str] = mapped_column(Text, default="")
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)

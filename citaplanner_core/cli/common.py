@@ -3,7 +3,8 @@
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -74,6 +75,22 @@ def tenant_id(slug: str) -> int:
         return found
 
 
+def require_go_ahead(counts: Mapping[str, int], *, yes: bool) -> None:
+    """Say what leaves in the next 48 hours, and go on only when the operator agrees; nothing to say is agreement.
+
+    `counts` is by type, see `notifications.policy.upcoming`. Where nobody can be asked, refuses (exit 2).
+    """
+    if not counts:
+        return
+    listed = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    click.echo(f"{sum(counts.values())} messages will leave in the next 48 hours: {listed}", err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here: look at the number above, then say --yes")
+    click.confirm("Go on?", abort=True, err=True)
+
+
 def report(value: Any, lines: list[str], *, as_json: bool) -> None:
     """Print lines for people, or the value as JSON."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str) if as_json else "\n".join(lines))
@@ -81,3 +98,4 @@ def report(value: Any, lines: list[str], *, as_json: bool) -> None:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 tenant_option = click.option("--tenant", "slug", required=True, metavar="T", help="The tenant's short name.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask before messages leave.")

@@ -1,17 +1,29 @@
-"""`citaplanner notifications send|why|retry`."""
+"""`citaplanner notifications send|why|retry|upcoming|rules`."""
 
-from collections.abc import Iterator
-from dataclasses import asdict
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from citaplanner_core.booking.errors import BookingError
 from citaplanner_core.booking.models import Appointment, Tenant
-from citaplanner_core.cli.common import Failure, in_app, json_option, report, tenant_id, tenant_option
+from citaplanner_core.cli.common import (
+    Failure,
+    in_app,
+    json_option,
+    report,
+    require_go_ahead,
+    tenant_id,
+    tenant_option,
+    yes_option,
+)
 from citaplanner_core.database import system_work, work
-from citaplanner_core.notifications import service, timeline
+from citaplanner_core.notifications import policy, replanning, rules, service, timeline
 from citaplanner_core.notifications.catalogue import languages
 from citaplanner_core.notifications.models import Notification
 
@@ -97,6 +109,69 @@ def retry(slug: str, notification_id: int) -> None:
     except service.NotificationRefused as error:
         raise Failure(str(error)) from None
     click.echo(f"notification {again} waits")
+
+
+@notifications.command()
+@tenant_option
+@click.option("--hours", type=click.IntRange(1), default=policy.UPCOMING_HOURS, show_default=True)
+@json_option
+@in_app()
+def upcoming(slug: str, hours: int, as_json: bool) -> None:
+    """Show how many notifications wait to leave soon, by type."""
+    with work(tenant_id(slug), write=False) as session:
+        counts = policy.upcoming(session, hours)
+    lines = [f"{number:6} {kind}" for kind, number in counts.items()] or [f"nothing leaves within {hours} hours"]
+    report(counts, lines, as_json=as_json)
+
+
+@notifications.command("rules")
+@tenant_option
+@click.option("--on", "on", multiple=True, metavar="NAME", help="Switch a rule on; appointments to come follow it.")
+@click.option("--off", "off", multiple=True, metavar="NAME", help="Switch a rule off; what it planned is taken back.")
+@yes_option
+@json_option
+@in_app()
+def switch_rules(slug: str, on: tuple[str, ...], off: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Show a tenant's rules, after switching some; asks first when messages would leave soon."""
+    tenant = tenant_id(slug)
+    switches = dict.fromkeys(on, True) | dict.fromkeys(off, False)
+    try:
+        if on:
+            require_go_ahead(_would_leave(tenant, switches), yes=yes)
+        with work(tenant) as session:
+            _switch(session, switches)
+            if switches:
+                replanning.request_replan(session)
+            found = rules.list_rules(session)
+            active = rules.active_rules(session)
+    except BookingError as error:
+        raise Failure(str(error)) from None
+    lines = [f"{'on ' if rule.name in active else 'off'} {rule.name:16} {rule.type}" for rule in found]
+    report([asdict(rule) | {"active": rule.name in active} for rule in found], lines, as_json=as_json)
+
+
+def _switch(session: Session, switches: Mapping[str, bool]) -> None:
+    known = {rule.name: rule for rule in rules.list_rules(session)}
+    for name, enabled in switches.items():
+        if name not in known:
+            raise Failure(f"there is no rule {name!r}; known: {', '.join(known)}")
+        rules.save_rule(session, replace(known[name], enabled=enabled))
+
+
+class _Undone(Exception):
+    """Takes back what was only tried."""
+
+
+def _would_leave(tenant: int, switches: Mapping[str, bool]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    with contextlib.suppress(_Undone), work(tenant) as session:
+        before = policy.upcoming(session)
+        _switch(session, switches)
+        replanning.replan_all(session)
+        after = policy.upcoming(session)
+        counts = {kind: more for kind in after if (more := after[kind] - before.get(kind, 0)) > 0}
+        raise _Undone
+    return counts
 
 
 COMMANDS: tuple[Any, ...] = (notifications,)

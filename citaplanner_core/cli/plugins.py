@@ -8,11 +8,22 @@ import click
 from flask import current_app
 
 from citaplanner_core.cli import skeleton
-from citaplanner_core.cli.common import Failure, full_app, in_app, json_option, report, tenant_id, tenant_option
+from citaplanner_core.cli.common import (
+    Failure,
+    full_app,
+    in_app,
+    json_option,
+    report,
+    require_go_ahead,
+    tenant_id,
+    tenant_option,
+    yes_option,
+)
 from citaplanner_core.database import work
 from citaplanner_core.hooks import dispatch, lifecycle, migrations, settings
 from citaplanner_core.hooks.registry import discover, registry, resolve
 from citaplanner_core.hooks.types import HealthCheck
+from citaplanner_core.notifications.policy import upcoming
 from citaplanner_core.web.health import problems
 
 
@@ -92,10 +103,18 @@ def uninstall(name: str, keep: bool | None, yes: bool) -> None:
 @plugins.command()
 @click.argument("name")
 @tenant_option
+@yes_option
 @in_app()
-def enable(name: str, slug: str) -> None:
-    """Switch a plugin on for a tenant."""
-    lifecycle.enable(name, tenant_id(slug))
+def enable(name: str, slug: str, yes: bool) -> None:
+    """Switch a plugin on for a tenant; asks first when messages would leave soon."""
+    tenant = tenant_id(slug)
+    manifest = registry().manifests.get(name)
+    if manifest is not None and manifest.channels:
+        with work(tenant, write=False) as session:
+            off = name not in dispatch.enabled_plugins(session)
+            counts = upcoming(session) if off else {}
+        require_go_ahead(counts, yes=yes)
+    lifecycle.enable(name, tenant)
     click.echo(f"{name}: on for {slug}")
 
 

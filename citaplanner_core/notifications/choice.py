@@ -1,7 +1,6 @@
 """Whether a notification is sent at all, and over which channel: decided with what is true when it leaves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,61 +9,69 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.models import CANCELLED as APPOINTMENT_CANCELLED
-from citaplanner_core.booking.models import LIVE_STATES, Client, Tenant
+from citaplanner_core.booking.models import Client, Tenant
 from citaplanner_core.config import Config
 from citaplanner_core.hooks import dispatch, settings
 from citaplanner_core.hooks.types import Channel, Recipient
+from citaplanner_core.notifications.consents import consented
 from citaplanner_core.notifications.models import (
-    APPOINTMENT_CANCELLATION,
     FAILED,
     MARKETING_TYPES,
+    PLANNED_KEY,
     SKIPPED,
     SUPERSEDED,
     Delivery,
     Notification,
 )
 from citaplanner_core.notifications.opt_outs import refusal
+from citaplanner_core.notifications.restraint import Defer, Verdict, require_moment
+from citaplanner_core.notifications.rules import BEFORE, STATES, Rule, active_rules
 from citaplanner_core.notifications.service import enabled_channels
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict(Exception):
-    """Why this notification is not sent now: its final status and reason."""
-
-    status: str
-    reason: str
-    error: str | None = None
+__all__ = ["Defer", "Verdict", "choose", "last_delivery", "recipient_of", "require_allowed", "require_true"]
+ANNOUNCING = ("booked", "rescheduled", *BEFORE)
+"""Triggers of messages about an appointment to come."""
 
 
-def recipient_of(client: Client, tenant: Tenant) -> Recipient:
-    """Return a client as channels see them."""
+def recipient_of(client: Client, tenant: Tenant, rule: Rule | None = None) -> Recipient:
+    """Return a client as channels see them; in the language of the rule where it names one."""
     return Recipient(
         client_id=client.id,
         name=client.name,
         first_name=client.first_name,
         email=client.email,
         phones=tuple(phone.e164 for phone in client.phones),
-        language=client.language or tenant.language,
+        language=(rule.language if rule else None) or client.language or tenant.language,
     )
 
 
-def require_true(notification: Notification, tenant: Tenant, now: datetime) -> None:
-    """Raise a `Verdict` when what was planned is not so any more."""
+def require_true(session: Session, notification: Notification, tenant: Tenant, now: datetime) -> Rule | None:
+    """Raise a `Verdict` when what was planned is not so any more, a `Defer` when it should leave later.
+
+    Returns the rule that planned it, None for what was sent by hand.
+    """
     if not tenant.active:
         raise Verdict(SKIPPED, "tenant_off")
     appointment = notification.appointment
-    if appointment is not None and notification.rule != "manual":
+    rule = None
+    if appointment is not None and notification.dedupe_key.startswith(PLANNED_KEY):
         if notification.schedule_version != appointment.schedule_version:
             raise Verdict(SUPERSEDED, "superseded")
-        if notification.type != APPOINTMENT_CANCELLATION and appointment.status not in LIVE_STATES:
+        rule = active_rules(session).get(notification.rule)
+        if rule is None:
+            raise Verdict(SUPERSEDED, "superseded", f"the rule {notification.rule} is gone or switched off")
+        if appointment.status not in STATES[rule.trigger]:
             gone = appointment.status == APPOINTMENT_CANCELLED
             raise Verdict(SKIPPED, "appointment_cancelled" if gone else "appointment_past")
-        if appointment.start <= now:
+        announces = rule.trigger in ANNOUNCING or (rule.trigger == "cancelled" and rule.minutes == 0)
+        if announces and appointment.start <= now:
             raise Verdict(SKIPPED, "appointment_past")
     if notification.expires_at is not None and notification.expires_at <= now:
         raise Verdict(SKIPPED, "expired")
-    if not notification.recipient.active:
+    if not notification.recipient.active or notification.recipient.do_not_message:
         raise Verdict(SKIPPED, "do_not_message")
+    require_moment(session, notification, rule, tenant, now)
+    return rule
 
 
 def require_allowed(address: str) -> None:
@@ -82,9 +89,17 @@ def last_delivery(session: Session, notification: Notification) -> Delivery | No
 
 
 def choose(
-    session: Session, notification: Notification, recipient: Recipient, last: Delivery | None
+    session: Session,
+    notification: Notification,
+    recipient: Recipient,
+    last: Delivery | None,
+    rule: Rule | None = None,
 ) -> tuple[str, Channel, str, Mapping[str, Any]]:
-    """Return (key, channel, address, settings) of the first channel that is on, not given up, and has an address."""
+    """Return (key, channel, address, settings) of the first channel that is on, not given up, and has an address.
+
+    The client's preferred channel comes first, then the rule's chain, or without one all that are on. Channels that
+    the client refused are left out.
+    """
     known = dispatch.channels()
     on = enabled_channels(session)
     if notification.channel:
@@ -92,7 +107,8 @@ def choose(
         wanted = [notification.channel] if plugin is None or notification.channel in on else []
     else:
         preferred = notification.recipient.preferred_channel
-        wanted = sorted(on, key=lambda key: key != preferred)
+        chain = [key for key in rule.channels if key in on] if rule and rule.channels else on
+        wanted = sorted(chain, key=lambda key: key != preferred)
     if not wanted:
         raise Verdict(SKIPPED, "channel_off")
     given_up = set(
@@ -102,6 +118,8 @@ def choose(
             )
         )
     )
+    marketing = notification.type in MARKETING_TYPES
+    allowed = consented(session, recipient.client_id, wanted, marketing=marketing)
     refusals = []
     reachable = False
     for key in wanted:
@@ -114,10 +132,10 @@ def choose(
             client_id=recipient.client_id,
             channel=key,
             address=address,
-            marketing=notification.type in MARKETING_TYPES,
+            marketing=marketing,
         )
-        if refused is not None:
-            refusals.append(refused)
+        if refused is not None or key not in allowed:
+            refusals.append(refused or "no_consent")
             continue
         reachable = True
         if key not in given_up:

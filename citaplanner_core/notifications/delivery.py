@@ -27,6 +27,7 @@ from citaplanner_core.hooks.types import (
 )
 from citaplanner_core.jobs import loop
 from citaplanner_core.notifications.choice import (
+    Defer,
     Verdict,
     choose,
     last_delivery,
@@ -90,6 +91,10 @@ class NotificationSource:
             except Verdict as verdict:
                 loop.settle(session, Notification, claim, verdict.status, reason=verdict.reason, error=verdict.error)
                 return
+            except Defer as wait:
+                values = {"reason": wait.reason, "error": wait.why, "attempt": claim.attempt - 1}
+                loop.release(session, Notification, claim, due=wait.until, **values)
+                return
         outcome = _send(attempt)
         with work(claim.tenant_id) as session:
             _settle(session, claim, attempt, outcome)
@@ -99,10 +104,10 @@ def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
     notification = session.get_one(Notification, claim.id)
     tenant = session.get_one(Tenant, claim.tenant_id)
     now = database_now(session)
-    require_true(notification, tenant, now)
-    recipient = recipient_of(notification.recipient, tenant)
+    rule = require_true(session, notification, tenant, now)
+    recipient = recipient_of(notification.recipient, tenant, rule)
     last = last_delivery(session, notification)
-    key, channel, address, values = choose(session, notification, recipient, last)
+    key, channel, address, values = choose(session, notification, recipient, last, rule)
     require_allowed(address)
     body, subject, question = compose(session, notification, recipient, tenant, channel)
     unknown = last is not None and last.status == SENDING and last.channel == key

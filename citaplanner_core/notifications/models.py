@@ -23,16 +23,19 @@ APPOINTMENT_CONFIRMATION = "APPOINTMENT_CONFIRMATION"
 APPOINTMENT_REMINDER = "APPOINTMENT_REMINDER"
 APPOINTMENT_RESCHEDULE = "APPOINTMENT_RESCHEDULE"
 APPOINTMENT_CANCELLATION = "APPOINTMENT_CANCELLATION"
+APPOINTMENT_NO_SHOW = "APPOINTMENT_NO_SHOW"
+FEEDBACK_REQUEST = "FEEDBACK_REQUEST"
+STAFF_ALERT = "STAFF_ALERT"
 NOTIFICATION_TYPES = (
     APPOINTMENT_CONFIRMATION,
     APPOINTMENT_REMINDER,
     APPOINTMENT_RESCHEDULE,
     APPOINTMENT_CANCELLATION,
-    "APPOINTMENT_NO_SHOW",
-    "FEEDBACK_REQUEST",
+    APPOINTMENT_NO_SHOW,
+    FEEDBACK_REQUEST,
     "PROMOTION",
     "PAYMENT_REMINDER",
-    "STAFF_ALERT",
+    STAFF_ALERT,
 )
 MARKETING_TYPES = ("PROMOTION",)
 REASONS = (
@@ -42,6 +45,8 @@ REASONS = (
     *("template_error", "outcome_unknown"),
 )
 """Why a notification was not sent; `why_es.toml` and `why_en.toml` explain each."""
+PLANNED_KEY = "appointment:"
+"""What the key of a notification begins with that a rule planned for an appointment."""
 
 
 class Notification(Claimable, Base):
@@ -49,6 +54,7 @@ class Notification(Claimable, Base):
 
     `recipient_id` is the client we write to. `dedupe_key` is unique per tenant, so planning twice sends once.
     `channel` is the wanted one until sending chooses; `rule` names what planned it (`reminder:1440`), `manual` else.
+    `prompted`: it answers what the client just did, and so leaves at once, at any hour.
     """
 
     __tablename__ = "notification"
@@ -80,6 +86,7 @@ class Notification(Claimable, Base):
     reason: Mapped[str | None]
     error: Mapped[str | None] = mapped_column(Text)
     retry_of: Mapped[int | None] = mapped_column(BigId)
+    prompted: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     changed_at: Mapped[datetime] = mapped_column(default=utcnow, onupdate=utcnow)
     sent_at: Mapped[datetime | None]

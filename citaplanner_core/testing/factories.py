@@ -17,13 +17,17 @@ from citaplanner_core.database import system_work, utcnow
 
 Row = TypeVar("Row")
 _numbers = count(1)
+CLIENT_COLUMNS = ("preferred_channel", "do_not_message", "responsible_id", "paused_until", "active", "created_at")
+"""What `create_client` does not ask for."""
 
 
 def make_tenant(slug: str = "clinic", **values: Any) -> int:
     """Make a tenant in Mexico City with its first branch, in a unit of its own, and return its id.
 
-    `values` are further columns of `Tenant`, such as `confirmation="staff"`.
+    Its messages leave at any hour and in any number. `values` are further columns of `Tenant`, such as
+    `confirmation="staff"` or `quiet_from="21:00", quiet_until="08:00"`.
     """
+    values = {"quiet_from": None, "quiet_until": None, "daily_limit": None} | values
     with system_work("a tenant for a test", write=True) as session:
         tenant = create_tenant(session, slug=slug, name=values.pop("name", slug.title()))
         for name, value in values.items():
@@ -59,7 +63,7 @@ def make_client(session: Session, *, phone: str | None = "", **values: Any) -> C
     """
     number = next(_numbers)
     values = {"first_name": "Ana", "last_name": f"Prueba {number}", "email": f"ana{number}@example.com"} | values
-    others = {name: values.pop(name) for name in ("preferred_channel", "active", "created_at") if name in values}
+    others = {name: values.pop(name) for name in CLIENT_COLUMNS if name in values}
     phones = [] if phone is None else [phone or make_phone()]
     client = create_client(session, phones=phones, **values)
     for name, value in others.items():

@@ -6,7 +6,7 @@ and "no" written in that order also count in that order.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import select
@@ -20,6 +20,7 @@ from citaplanner_core.database import current_tenant, db, utcnow, work
 from citaplanner_core.hooks import settings
 from citaplanner_core.hooks.dispatch import enabled_plugins
 from citaplanner_core.hooks.types import JobContext, Retry
+from citaplanner_core.notifications.consents import pause_messages
 from citaplanner_core.notifications.delivery import advance
 from citaplanner_core.notifications.models import DELIVERED, FAILED, READ
 from citaplanner_core.phones import parse_phone
@@ -46,6 +47,8 @@ from plugins.chatwoot.sightings import Sighting
 EVENT = "event"
 PLUGIN = "chatwoot"
 EARLY_ATTEMPTS = 5
+AGENT_PAUSE = timedelta(hours=1)
+"""How long automatic messages wait after an agent wrote to somebody."""
 """So often a report about a message of ours is looked at again: it may overtake the note that the message was sent."""
 _REPORTS = {"delivered": DELIVERED, "read": READ, "failed": FAILED}
 
@@ -227,7 +230,13 @@ class _Handler:
             return "ignored"
         at = as_time(event.raw.get("created_at")) or utcnow()
         place = Place(self.account_ref, event.conversation_id, event.object_id, at)
-        return "agent" if self._note(place, "agent", seen, text=None) else "known"
+        if self._note(place, "agent", seen, text=None) is None:
+            return "known"
+        if seen.contact.client_id is not None:
+            pause_messages(
+                self.session, seen.contact.client_id, min(at, utcnow()) + AGENT_PAUSE, "an agent writes with them"
+            )
+        return "agent"
 
     def _note(self, place: Place, direction: str, seen: Sighting, *, text: str | None) -> ChatwootInteraction | None:
         """Keep a message; None when it was kept before."""

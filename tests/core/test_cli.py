@@ -44,7 +44,7 @@ def test_a_tenant_from_nothing_to_a_message(deployment: Deployment) -> None:
     refused = run("notifications", "send", "--tenant", "sol", "--type", "PROMO", "--recipient", client)
     assert "known are" in refused.stderr
     off = run(
-        *("notifications", "send", "--tenant", "sol", "--type", "PROMOTION", "--recipient", client),
+        *("notifications", "send", "--tenant", "sol", "--type", "PAYMENT_REMINDER", "--recipient", client),
         *("--channel", "EMAIL", "--message", "Hola", "--json"),
     )
     assert json.loads(off.stdout)["error"] == "channel_off"
@@ -61,7 +61,7 @@ def test_a_tenant_from_nothing_to_a_message(deployment: Deployment) -> None:
     assert run("notifications", "why").returncode == 2
     assert run("plugins", "enable", "email", "--tenant", "sol").returncode == 0
     sent = run(
-        *("notifications", "send", "--tenant", "sol", "--type", "PROMOTION", "--recipient", client),
+        *("notifications", "send", "--tenant", "sol", "--type", "PAYMENT_REMINDER", "--recipient", client),
         *("--channel", "email", "--message", "Hola", "--json"),
     )
     assert json.loads(sent.stdout)["status"] == "PENDING"

@@ -1,7 +1,17 @@
 """The REST API, version 1: JSON in and out, problem details (RFC 9457) for every refusal."""
 
-from citaplanner_core.web.api import appointments, availability, directory, notifications, opt_outs, timelines
+from citaplanner_core.web.api import appointments, availability, directory, notifications, opt_outs, policy, timelines
 from citaplanner_core.web.api.base import blueprint
 from citaplanner_core.web.api.document import spec
 
-__all__ = ["appointments", "availability", "blueprint", "directory", "notifications", "opt_outs", "spec", "timelines"]
+__all__ = [
+    "appointments",
+    "availability",
+    "blueprint",
+    "directory",
+    "notifications",
+    "opt_outs",
+    "policy",
+    "spec",
+    "timelines",
+]

@@ -97,7 +97,7 @@ def _complete(call: dict[str, Any], schemas: dict[str, Any]) -> None:
         answered[code]["content"] = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     call["responses"] = dict(sorted(answered.items()))
     for parameter in call["parameters"]:
-        if parameter["in"] == "path":
+        if parameter["in"] == "path" and parameter["name"].endswith("_id"):
             parameter["schema"] = {"type": "integer", "format": "int64", "minimum": 1}
 
 

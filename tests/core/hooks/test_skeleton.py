@@ -20,7 +20,7 @@ tenant = factories.make_tenant()
 lifecycle.enable("pager", tenant)
 with work(tenant) as session:
     client = factories.make_client(session)
-    sent = send_notification(type="PROMOTION", recipient_id=client.id, channel="pager", message="Hola")
+    sent = send_notification(type="PAYMENT_REMINDER", recipient_id=client.id, channel="pager", message="Hola")
 run_due(app)
 with work(tenant, write=False) as session:
     print(session.get_one(Notification, sent.notification_id).status, registry().troubles)

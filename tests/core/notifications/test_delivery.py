@@ -26,6 +26,7 @@ from citaplanner_core.hooks.types import (
     TextFamily,
 )
 from citaplanner_core.notifications import delivery, service
+from citaplanner_core.notifications.consents import record_consent
 from citaplanner_core.notifications.models import Delivery, Notification
 from citaplanner_core.notifications.opt_outs import OptOut
 from citaplanner_core.testing.factories import make_client, make_professional, make_service
@@ -344,6 +345,7 @@ def test_where_nobody_can_be_asked_marketing_is_held(scene: Scene) -> None:
     scene.first.answers = [Ambiguous("broken")]
     with work(scene.tenant) as session:
         client = make_client(session).id
+        record_consent(session, client, given=True, source="form")
     service.send_notification(type="PROMOTION", recipient_id=client, message="2x1", tenant_id=scene.tenant)
     scene.run(times=3)
     assert (len(scene.first.sent), len(scene.second.sent)) == (1, 0)
@@ -437,7 +439,12 @@ def test_sending_by_hand_is_idempotent_by_key(scene: Scene) -> None:
 def test_bad_requests_name_the_field(scene: Scene, given: dict[str, Any], field: str) -> None:
     with work(scene.tenant) as session:
         client = make_client(session).id
-    values: dict[str, Any] = {"type": "PROMOTION", "recipient_id": client, "tenant_id": scene.tenant, "message": "x"}
+    values: dict[str, Any] = {
+        "type": "PAYMENT_REMINDER",
+        "recipient_id": client,
+        "tenant_id": scene.tenant,
+        "message": "x",
+    }
     values |= given
     with pytest.raises(service.NotificationRefused) as refusal:
         service.send_notification(**values)
@@ -446,7 +453,7 @@ def test_bad_requests_name_the_field(scene: Scene, given: dict[str, Any], field:
 
 def test_waiting_inside_a_unit_is_refused(scene: Scene) -> None:
     with pytest.raises(service.NotificationRefused, match="wait"), work(scene.tenant) as session:
-        service.send_notification(type="PROMOTION", recipient_id=make_client(session).id, message="x", wait=1)
+        service.send_notification(type="PAYMENT_REMINDER", recipient_id=make_client(session).id, message="x", wait=1)
 
 
 def test_a_channel_that_is_off_leaves_a_trace(scene: Scene) -> None:
@@ -456,7 +463,7 @@ def test_a_channel_that_is_off_leaves_a_trace(scene: Scene) -> None:
     with work(scene.tenant) as session:
         client = make_client(session).id
     result = service.send_notification(
-        type="PROMOTION", recipient_id=client, channel="chatwoot", message="x", tenant_id=scene.tenant
+        type="PAYMENT_REMINDER", recipient_id=client, channel="chatwoot", message="x", tenant_id=scene.tenant
     )
     assert (result.success, result.status, result.error) == (False, "SKIPPED", "channel_off")
 
@@ -465,7 +472,7 @@ def test_an_unknown_template_fails_readably(scene: Scene) -> None:
     with work(scene.tenant) as session:
         client = make_client(session).id
     service.send_notification(
-        type="PROMOTION", recipient_id=client, channel="chatwoot", template="NO_SUCH", tenant_id=scene.tenant
+        type="PAYMENT_REMINDER", recipient_id=client, channel="chatwoot", template="NO_SUCH", tenant_id=scene.tenant
     )
     scene.run()
     assert scene.statuses() == {"manual": "FAILED template_error"}
@@ -476,7 +483,7 @@ def test_a_failed_one_is_sent_again_as_a_new_one(scene: Scene) -> None:
     with work(scene.tenant) as session:
         client = make_client(session).id
     first = service.send_notification(
-        type="PROMOTION", recipient_id=client, channel="chatwoot", message="x", tenant_id=scene.tenant
+        type="PAYMENT_REMINDER", recipient_id=client, channel="chatwoot", message="x", tenant_id=scene.tenant
     )
     scene.run()
     with work(scene.tenant) as session:
@@ -517,7 +524,7 @@ def test_the_log_channel_works_with_no_plugin_at_all(app: Flask, tenant: int) ->
     with work(tenant) as session:
         client = make_client(session).id
     sent = service.send_notification(
-        type="PROMOTION", recipient_id=client, channel="LOG", message="x", tenant_id=tenant
+        type="PAYMENT_REMINDER", recipient_id=client, channel="LOG", message="x", tenant_id=tenant
     )
     run_due(app)
     with work(tenant, write=False) as session:

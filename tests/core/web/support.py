@@ -1,5 +1,6 @@
 """A caller of the API that holds every answer against the document, and something to call it about."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +66,7 @@ class Api:
     def _compare(self, method: str, address: str, answer: Answer) -> None:
         """The document lists this status with this kind of content."""
         rule, _ = self.app.url_map.bind("localhost").match(urlsplit(address).path, method, return_rule=True)
-        path = str(rule.rule).replace("<int:", "{").replace(">", "}")
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(rule.rule))
         described = openapi()["paths"][path][method.lower()]["responses"]
         assert str(answer.status_code) in described, (method, path, answer.status_code, answer.text)
         assert list(described[str(answer.status_code)]["content"]) == [answer.mimetype]
@@ -94,12 +95,13 @@ class Business:
     notification: int
 
     @property
-    def ids(self) -> dict[str, int]:
+    def ids(self) -> dict[str, Any]:
         """What the arguments of addresses are called."""
         return {
             "appointment_id": self.appointment,
             "client_id": self.client,
             "notification_id": self.notification,
+            "name": "rule-of-mine",
         }
 
     def booking(self, **other: Any) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class Business:
 
     def message(self, **other: Any) -> dict[str, Any]:
         """The body of a notification over the log channel."""
-        return {"type": "PROMOTION", "recipient_id": self.client, "channel": "log", "message": "Hola"} | other
+        return {"type": "PAYMENT_REMINDER", "recipient_id": self.client, "channel": "log", "message": "Hola"} | other
 
 
 def make_business(app: Flask, slug: str, **values: Any) -> Business:
@@ -131,7 +133,7 @@ def make_business(app: Flask, slug: str, **values: Any) -> Business:
             branch_id=branch.id,
             start=tomorrow(),
         )
-        sent = send_notification(type="PROMOTION", recipient_id=client.id, channel="log", message="Hola")
+        sent = send_notification(type="PAYMENT_REMINDER", recipient_id=client.id, channel="log", message="Hola")
         token = create_token(session, "test")
         ids = (branch.id, professional.id, service.id, client.id, appointment.id, sent.notification_id)
     return Business(tenant, Api(app, token), *ids)

@@ -1,6 +1,7 @@
 """Who gets in, and that nobody sees, changes or learns of another tenant's rows. Every route is tried, new ones too."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from flask import Flask
 from sqlalchemy import update
@@ -15,7 +16,7 @@ from tests.core.web.support import Api, Business, refusal, tomorrow
 BODIES = {"/appointments/<int:appointment_id>/reschedule": {"start": tomorrow(20).isoformat()}}
 """What a route needs before it looks for the id in its address."""
 
-WITHOUT_ROWS = ("/availability",)
+WITHOUT_ROWS = ("/availability", "/notification-rules", "/notification-policy", "/notifications/upcoming")
 """Lists of something else than rows with ids."""
 
 ABSENT = 999_999_999
@@ -29,15 +30,16 @@ def routes(app: Flask) -> Iterator[tuple[str, str, set[str]]]:
                 yield method, rule.rule.removeprefix("/api/v1"), set(rule.arguments)
 
 
-def filled(path: str, ids: dict[str, int]) -> str:
+def filled(path: str, ids: dict[str, Any]) -> str:
     for name, value in ids.items():
-        path = path.replace(f"<int:{name}>", str(value))
+        path = path.replace(f"<int:{name}>", str(value)).replace(f"<{name}>", str(value))
     assert "<" not in path, f"tell Business.ids what stands for the arguments of {path}"
     return path
 
 
 def test_there_are_the_routes_that_are_promised(app: Flask) -> None:
     promised = {"appointments", "availability", "clients", "services", "professionals", "branches", "notifications"}
+    promised |= {"notification-rules", "notification-policy"}
     assert promised == {path.split("/")[1] for _, path, _ in routes(app)}
     assert len(list(routes(app))) >= 17
 
@@ -63,7 +65,7 @@ def test_a_revoked_token_does_not_get_in(business: Business) -> None:
 def test_another_tenants_ids_are_unknown_to_every_route(app: Flask, business: Business, other: Business) -> None:
     before = state(other)
     for method, path, arguments in routes(app):
-        if not arguments:
+        if not arguments or "name" in arguments:  # names are the tenant's own
             continue
         given = {"json": BODIES.get(path, {})} if method != "GET" else {}
         foreign = business.api(method, filled(path, other.ids), **given)

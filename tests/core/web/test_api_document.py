@@ -12,7 +12,7 @@ from citaplanner_core.web.api.document import openapi
 
 SCHEMA_WORDS = {
     *("type", "format", "title", "description", "default", "enum", "const", "properties", "required", "items", "anyOf"),
-    *("additionalProperties", "minimum", "maximum", "minLength", "maxLength", "$ref"),
+    *("additionalProperties", "minimum", "maximum", "minLength", "maxLength", "maxItems", "$ref"),
 }
 """The words of JSON Schema 2020-12 that our schemas use; another one is looked up there and added."""
 
@@ -56,7 +56,7 @@ def test_it_is_an_openapi_document() -> None:
 
 def test_it_holds_every_route(app: Flask) -> None:
     routes = {
-        (re.sub(r"<int:(\w+)>", r"{\1}", rule.rule), method.lower())
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith("api.") and rule.endpoint not in OPEN
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
@@ -73,7 +73,7 @@ def test_operations_are_whole() -> None:
         assert len(names) == len(set(names))
         assert {name for place, name in names if place == "path"} == set(re.findall(r"{(\w+)}", path))
         assert all(parameter["required"] for parameter in call["parameters"] if parameter["in"] == "path")
-        assert ("requestBody" in call) == (method == "post")
+        assert ("requestBody" in call) == (method in ("post", "put", "patch"))
         good = [status for status in call["responses"] if status < "300"]
         assert good
         assert "401" in call["responses"]
