@@ -4,9 +4,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import detection, wake, webhook
+from benchmarks import detection, planning, wake, webhook
 
-KNOWN = {"webhook": webhook.run, "detection": detection.run, "wake": wake.run}
+KNOWN = {"webhook": webhook.run, "detection": detection.run, "planning": planning.run, "wake": wake.run}
 
 
 def main(names: list[str]) -> int:
