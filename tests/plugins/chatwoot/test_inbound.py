@@ -665,7 +665,7 @@ def test_all_at_once_end_the_same(eventful: tuple[Loop, int]) -> None:
         ("azul turquesa", "not_understood", "REPLY_NOT_UNDERSTOOD"),
         ("gracias", "nothing", None),
         ("no puedo", "asked", "REPLY_ASK_MOVE_OR_CANCEL"),
-        ("sí, confirmo", "too_late", "REPLY_TOO_LATE"),
+        ("sí, confirmo", "too_late", "REPLY_IS_CANCELLED"),
     ]
     assert loop.rows(Delivery)[0].status == "READ"
 
