@@ -1,6 +1,7 @@
 """`citaplanner tenants|users|tokens|seed …`."""
 
 import secrets
+from datetime import datetime
 from typing import Any
 
 import click
@@ -12,9 +13,19 @@ from citaplanner_core.cli.common import Failure, in_app, json_option, report, te
 from citaplanner_core.database import system_work, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.hooks.registry import registry
-from citaplanner_core.web.logins import ROLES, LoginError, create_login, create_token, remove_login
+from citaplanner_core.web.logins import (
+    ROLES,
+    SCOPES,
+    LoginError,
+    create_login,
+    create_token,
+    list_tokens,
+    remove_login,
+    revoke_token,
+)
 
 DEMO_SLUG = "demo"
+TOKEN_COLUMNS = ("id", "name", "scopes", "created_at", "last_used_at", "revoked_at")
 
 
 @click.group()
@@ -69,13 +80,44 @@ def tokens() -> None:
 @tokens.command("create")
 @tenant_option
 @click.option("--name", default="command line", show_default=True, help="What it is for.")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="What it may do; all without any.")
 @json_option
 @in_app(maintenance=True)
-def create_api_token(slug: str, name: str, as_json: bool) -> None:
+def create_api_token(slug: str, name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """Make a token and print it once."""
     with work(tenant_id(slug)) as session:
-        token = create_token(session, name)
+        token = create_token(session, name, scopes or SCOPES)
     report({"token": token}, [token], as_json=as_json)
+
+
+@tokens.command("list")
+@tenant_option
+@json_option
+@in_app(maintenance=True)
+def list_api_tokens(slug: str, as_json: bool) -> None:
+    """Show the tokens, what they may do and when they were last used; never the tokens themselves."""
+    with work(tenant_id(slug), write=False) as session:
+        rows = [{name: getattr(token, name) for name in TOKEN_COLUMNS} for token in list_tokens(session)]
+    lines = ["  ".join(f"{name}: {_plain(row[name])}" for name in TOKEN_COLUMNS) for row in rows]
+    report({"tokens": rows}, lines or ["no tokens"], as_json=as_json)
+
+
+def _plain(value: object) -> str:
+    return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else "-" if value is None else str(value)
+
+
+@tokens.command("revoke")
+@tenant_option
+@click.argument("token_id", type=int)
+@in_app(maintenance=True)
+def revoke_api_token(slug: str, token_id: int) -> None:
+    """Let a token in no more; `tokens list` shows its number."""
+    try:
+        with work(tenant_id(slug)) as session:
+            revoke_token(session, token_id)
+    except LoginError as error:
+        raise Failure(str(error)) from None
+    click.echo(f"token {token_id} revoked")
 
 
 @click.group()

@@ -1,10 +1,12 @@
 """Who may use the API and the pages: API tokens and logins of a tenant's staff."""
 
-from datetime import datetime
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from argon2 import PasswordHasher
-from sqlalchemy import Index, UniqueConstraint, delete, select
+from sqlalchemy import Index, UniqueConstraint, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from citaplanner_core.crypto import hash_token, new_token
@@ -14,6 +16,7 @@ TOKEN_PREFIX = "cp_"  # noqa: S105  # not a secret: it tells people what a token
 SCOPES = ("read", "book", "notify", "manage")
 """What a token may do: look; book and change appointments and clients; send messages; change the set-up."""
 ROLES = ("owner", "staff")
+NOTED_EVERY = timedelta(minutes=5)
 _hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 """OWASP's smallest argon2id setting: 20 ms here, against 100 ms of the library's default."""
 
@@ -23,7 +26,7 @@ class LoginError(Exception):
 
 
 class ApiToken(TenantScoped, Base):
-    """A token of the REST API. It fixes the tenant; only its hash is stored."""
+    """A token of the REST API. It fixes the tenant and what may be done; only its hash is stored."""
 
     __tablename__ = "api_token"
 
@@ -55,19 +58,54 @@ class Login(TenantScoped, Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
-def create_token(session: Session, name: str) -> str:
-    """Make an API token for the session's tenant and return it; it cannot be shown again."""
+def create_token(session: Session, name: str, scopes: Collection[str] = SCOPES) -> str:
+    """Make an API token for the session's tenant and return it; it cannot be shown again.
+
+    Raises `LoginError` for an unknown scope, or none.
+    """
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise LoginError(f"scope: must be one or more of {', '.join(SCOPES)}")
     token, token_hash = new_token(TOKEN_PREFIX)
-    session.add(ApiToken(name=name, token_hash=token_hash))
+    held = " ".join(scope for scope in SCOPES if scope in scopes)
+    session.add(ApiToken(name=name, token_hash=token_hash, scopes=held))
     return token
 
 
-def tenant_of_token(token: str) -> int | None:
-    """Return the tenant that a token belongs to, None for an unknown or revoked one."""
+def list_tokens(session: Session) -> list[ApiToken]:
+    """Return the tokens of the session's tenant, revoked ones too, oldest first."""
+    return list(session.scalars(select(ApiToken).order_by(ApiToken.id)))
+
+
+def revoke_token(session: Session, token_id: int) -> None:
+    """Let a token of the session's tenant in no more; raise `LoginError` when there is none. Twice is once."""
+    token = session.get(ApiToken, token_id)
+    if token is None:
+        raise LoginError(f"there is no token {token_id}; `citaplanner tokens list` shows those there are")
+    token.revoked_at = token.revoked_at or utcnow()
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """What a good token says about who calls."""
+
+    tenant_id: int
+    scopes: frozenset[str]
+
+
+def bearer_of(token: str) -> Bearer | None:
+    """Return what a token stands for, None for an unknown or revoked one. Its use is noted, to a few minutes."""
+    found = select(ApiToken.id, ApiToken.tenant_id, ApiToken.scopes, ApiToken.last_used_at).where(
+        ApiToken.token_hash == hash_token(token), ApiToken.revoked_at.is_(None)
+    )
     with system_work("an API token names its tenant") as session:
-        return session.scalar(
-            select(ApiToken.tenant_id).where(ApiToken.token_hash == hash_token(token), ApiToken.revoked_at.is_(None))
-        )
+        row = session.execute(found).one_or_none()
+    if row is None:
+        return None
+    now = utcnow()
+    if row.last_used_at is None or row.last_used_at < now - NOTED_EVERY:
+        with system_work("when an API token was last used", write=True) as session:
+            session.execute(update(ApiToken).where(ApiToken.id == row.id).values(last_used_at=now))
+    return Bearer(row.tenant_id, frozenset(row.scopes.split()))
 
 
 def create_login(session: Session, *, email: str, name: str, password: str, role: str = "owner") -> Login:

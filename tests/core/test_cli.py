@@ -69,6 +69,20 @@ def test_a_tenant_from_nothing_to_a_message(deployment: Deployment) -> None:
     assert "only FAILED" in run("notifications", "retry", "--tenant", "sol", "2").stderr
 
 
+def test_tokens_are_listed_and_revoked_and_never_shown_again(deployment: Deployment) -> None:
+    run = deployment.command
+    run("tenants", "create", "sol", "--name", "Sol")
+    token = run("tokens", "create", "--tenant", "sol", "--name", "kiosk", "--scope", "book", "--scope", "read").stdout
+    assert run("tokens", "create", "--tenant", "sol", "--scope", "all").returncode == 2
+    listed = run("tokens", "list", "--tenant", "sol", "--json").stdout
+    (row,) = json.loads(listed)["tokens"]
+    assert (row["name"], row["scopes"], row["last_used_at"], row["revoked_at"]) == ("kiosk", "read book", None, None)
+    assert token.strip() not in listed
+    assert run("tokens", "revoke", "--tenant", "sol", str(row["id"])).returncode == 0
+    assert "revoked_at: 20" in run("tokens", "list", "--tenant", "sol").stdout
+    assert "tokens list" in run("tokens", "revoke", "--tenant", "sol", "99").stderr
+
+
 def test_settings_are_checked_masked_and_explained(deployment: Deployment) -> None:
     run = deployment.command
     run("tenants", "create", "sol", "--name", "Sol")

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, current_app, g, request
 from pydantic import ValidationError
 
 from citaplanner_core.booking.availability import nearest_slots
@@ -22,12 +22,14 @@ from citaplanner_core.booking.errors import (
 )
 from citaplanner_core.database import work
 from citaplanner_core.notifications.service import NotificationRefused
+from citaplanner_core.web import idempotency
 from citaplanner_core.web.api.schemas import SlotShown
 from citaplanner_core.web.errors import problem
-from citaplanner_core.web.logins import tenant_of_token
+from citaplanner_core.web.logins import SCOPES, bearer_of
 
 MAX_BODY = 1_000_000
 OPEN = ("api.document", "api.docs")
+TAG_SCOPES = {"appointments": "book", "clients": "book", "notifications": "notify"}
 CONFLICTS = (NotAllowed, SlotTaken, StaleVersion)
 CURES = {
     "extra_forbidden": "there is no such field",
@@ -41,17 +43,30 @@ blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 @blueprint.before_request
 def authenticate() -> Response | None:
-    """Let the token name the tenant."""
+    """Let the token name the tenant, and see that it may do what is asked."""
     if request.endpoint in OPEN:
         return None
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    tenant = tenant_of_token(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
-    if tenant is None:
+    bearer = bearer_of(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
+    if bearer is None:
         refusal = problem(401, "send `Authorization: Bearer TOKEN`; make one with `citaplanner tokens create`")
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
-    g.tenant_id = tenant
+    g.tenant_id = bearer.tenant_id
+    scope = scope_of(current_app.view_functions.get(request.endpoint or ""), request.method)
+    if scope not in bearer.scopes:
+        held = ", ".join(one for one in SCOPES if one in bearer.scopes)
+        refusal = problem(403, f"this token may {held}; make one that may {scope}: `--scope {scope}`")
+        refusal.headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{scope}"'
+        return refusal
     return None
+
+
+def scope_of(view: Any, method: str) -> str:
+    """Return the scope that a route needs: `read` to look, else what goes with its tag, `manage` where nothing does."""
+    if method in ("GET", "HEAD", "OPTIONS"):
+        return "read"
+    return TAG_SCOPES.get(getattr(view, "tag", ""), "manage")
 
 
 @blueprint.before_request
@@ -75,6 +90,10 @@ def read_body() -> Response | None:
         raise ValidationFailed("body", 'send a JSON object, such as {"client_id": 1}')
     _require_storable(body)
     return None
+
+
+blueprint.before_request(idempotency.begin)
+blueprint.after_request(idempotency.finish)
 
 
 def _require_storable(body: dict[str, Any]) -> None:

@@ -15,12 +15,20 @@ from spectree import Response, SecurityScheme, SpecTree
 from spectree.models import SecureType, SecuritySchemeData
 
 from citaplanner_core.config import Config
-from citaplanner_core.web.api.base import blueprint
+from citaplanner_core.web import idempotency
+from citaplanner_core.web.api.base import blueprint, scope_of
 from citaplanner_core.web.api.schemas import Problem
 from citaplanner_core.web.errors import PROBLEM
 from citaplanner_core.web.words import page
 
 WITH_BODY = (400, 413, 415)
+KEY: dict[str, Any] = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The same request with the same key is done once, and answered again for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_LENGTH, "pattern": "^[ -~]+$"},
+}
 
 View = Callable[..., Any]
 Decorator = Callable[[View], View]
@@ -57,16 +65,18 @@ spec = SpecTree(
 )
 
 
-def operation(tag: str, model: type[BaseModel], *refusals: int, status: int = 200, also: int = 0) -> Decorator:
+def operation(tag: str, model: type[BaseModel] | None, *refusals: int, status: int = 200, also: int = 0) -> Decorator:
     """Document and check a view: it answers the model with `status` (and `also`), a problem with each of `refusals`.
 
-    What the token, the query and the body may be refused with is added by `openapi`.
+    Without a model it answers 204 and nothing. What the token, the query, the body and the idempotency key may be
+    refused with is added by `openapi`. The tag decides which scope a token needs, see `base.scope_of`.
     """
-    models = {f"HTTP_{code}": model for code in (status, also) if code}
+    models = {f"HTTP_{code}": model for code in ((status, also) if model else (204,)) if code}
     problems = {f"HTTP_{code}": Problem for code in refusals}
 
     def decorate(view: View) -> View:
         checked: View = spec.validate(resp=Response(**models, **problems), tags=[tag], operation_id=view.__name__)(view)
+        checked.tag = tag  # type: ignore[attr-defined]  # read by `base.scope_of`
         return checked
 
     return decorate
@@ -76,22 +86,27 @@ def operation(tag: str, model: type[BaseModel], *refusals: int, status: int = 20
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document."""
     found: dict[str, Any] = copy.deepcopy(spec.spec)
+    views = current_app.view_functions
     for methods in found["paths"].values():
-        for call in methods.values():
-            _complete(call, found["components"]["schemas"])
+        for method, call in methods.items():
+            _complete(method.upper(), call, found["components"]["schemas"])
+            call["security"] = [{"bearer": [scope_of(views[f"api.{call['operationId']}"], method.upper())]}]
     return found
 
 
-def _complete(call: dict[str, Any], schemas: dict[str, Any]) -> None:
+def _complete(method: str, call: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Add what holds for every operation and spectree does not say."""
     answered = call["responses"]
+    if method in idempotency.METHODS:
+        call["parameters"].append(copy.deepcopy(KEY))
     body = call.get("requestBody")
     asks = any(parameter["in"] != "path" for parameter in call["parameters"])
     if body:
         body["required"] = bool(schemas[_name(body)].get("required"))
     elif not asks:
         del answered["422"]
-    for code in (401, *(WITH_BODY if body else ())):
+    keyed = (409,) if method in idempotency.METHODS else ()
+    for code in (401, 403, *keyed, *(WITH_BODY if body else ())):
         answered[str(code)] = {"description": HTTPStatus(code).phrase}
     for code in filter(lambda code: code >= "400", answered):
         answered[code]["content"] = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -156,7 +171,7 @@ def _operation(method: str, path: str, call: dict[str, Any], schemas: dict[str, 
         about=call["description"],
         given=given,
         answers=[(code, answer["description"]) for code, answer in call["responses"].items()],
-        shown=_fields(schemas[_name(good)]),
+        shown=_fields(schemas[_name(good)]) if good.get("content") else [],
     )
 
 

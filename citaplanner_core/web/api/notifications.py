@@ -12,7 +12,7 @@ from citaplanner_core.notifications import service
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.web.api.base import blueprint
 from citaplanner_core.web.api.document import operation
-from citaplanner_core.web.api.schemas import NewNotification, NotificationShown, OnceOnly, Wait
+from citaplanner_core.web.api.schemas import NewNotification, NotificationShown, Wait
 
 TAG = "notifications"
 MAX_WAITERS = 4
@@ -24,7 +24,7 @@ _waiters = BoundedSemaphore(MAX_WAITERS)
 
 @blueprint.post("/notifications")
 @operation(TAG, NotificationShown, also=202)
-def send(query: Wait, headers: OnceOnly, json: NewNotification) -> Any:
+def send(query: Wait, json: NewNotification) -> Any:
     """Send a notification to a client.
 
     200 = settled: sent, or failed or skipped and why. 202 = accepted, not settled yet.
@@ -34,7 +34,6 @@ def send(query: Wait, headers: OnceOnly, json: NewNotification) -> Any:
         result = service.send_notification(
             **json.model_dump(),
             tenant_id=g.tenant_id,
-            idempotency_key=headers.key,
             wait=query.wait if waits else 0,
         )
     finally:

@@ -230,18 +230,6 @@ class Wait(Query):
     ] = 0
 
 
-class OnceOnly(BaseModel):
-    key: Annotated[
-        str | None,
-        Field(
-            alias="Idempotency-Key",
-            min_length=1,
-            max_length=200,
-            description="The same key gives the first notification again instead of sending another.",
-        ),
-    ] = None
-
-
 class NotificationShown(Shown):
     success: bool
     notification_id: int

@@ -1,16 +1,19 @@
 """Who gets in, and that nobody sees, changes or learns of another tenant's rows. Every route is tried, new ones too."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
+import time_machine
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from citaplanner_core.booking.models import Appointment
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.web.api.base import OPEN
-from citaplanner_core.web.logins import ApiToken
+from citaplanner_core.web.api.document import openapi
+from citaplanner_core.web.logins import SCOPES, ApiToken, create_token
 from tests.core.web.support import Api, Business, refusal, tomorrow
 
 BODIES = {"/appointments/<int:appointment_id>/reschedule": {"start": tomorrow(20).isoformat()}}
@@ -60,6 +63,41 @@ def test_a_revoked_token_does_not_get_in(business: Business) -> None:
     with work(business.tenant) as session:
         session.execute(update(ApiToken).values(revoked_at=utcnow()))
     assert business.api.get("/clients").status_code == 401
+
+
+def test_a_token_does_what_its_scopes_say(app: Flask, business: Business) -> None:
+    bearers = {}
+    for scope in SCOPES:
+        with work(business.tenant) as session:
+            bearers[scope] = Api(app, create_token(session, scope, [scope]))
+    for method, path, _ in routes(app):
+        refused = {
+            scope: bearer(method, filled(path, business.ids), **({"json": {}} if method != "GET" else {}))
+            for scope, bearer in bearers.items()
+        }
+        allowed = [scope for scope, answer in refused.items() if answer.status_code != 403]
+        assert len(allowed) == 1, (method, path, allowed)
+        assert (allowed == ["read"]) == (method == "GET"), (method, path, allowed)
+        needed = openapi()["paths"][f"/api/v1{path.replace('<int:', '{').replace('>', '}')}"][method.lower()]
+        assert needed["security"] == [{"bearer": allowed}]
+        assert f"--scope {allowed[0]}" in next(a.text for a in refused.values() if a.status_code == 403)
+
+
+def test_the_use_of_a_token_is_noted(business: Business) -> None:
+    def used() -> datetime | None:
+        with work(business.tenant, write=False) as session:
+            return session.scalars(select(ApiToken.last_used_at)).one()
+
+    assert used() is None
+    business.api.get("/clients")
+    first = used()
+    assert first is not None
+    with time_machine.travel(first + timedelta(minutes=4), tick=False):
+        business.api.get("/clients")
+        assert used() == first
+    with time_machine.travel(first + timedelta(minutes=6), tick=False):
+        business.api.get("/clients")
+        assert used() == first + timedelta(minutes=6)
 
 
 def test_another_tenants_ids_are_unknown_to_every_route(app: Flask, business: Business, other: Business) -> None:

@@ -2,14 +2,13 @@
 
 import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
 
 from citaplanner_core.testing.worker import run_due
 from citaplanner_core.web.api import notifications
-from tests.core.web.support import Answer, Api, Business, refusal, working
+from tests.core.web.support import Api, Business, refusal, working
 
 
 def test_it_is_accepted_at_once_and_sent_by_the_worker(app: Flask, business: Business, api: Api) -> None:
@@ -85,27 +84,7 @@ def test_the_same_key_sends_once(app: Flask, business: Business, api: Api) -> No
     )
     assert first == second != third
     run_due(app)
-    again = api.post("/notifications", business.message(), headers={"Idempotency-Key": "a"})
-    assert (again.status_code, again.json["status"], again.json["notification_id"]) == (200, "SENT", first)
-
-
-def test_the_same_key_at_the_same_time_sends_once(business: Business, api: Api) -> None:
-    barrier = threading.Barrier(4)
-
-    def ask(_: int) -> Answer:
-        barrier.wait()
-        return api.post("/notifications", business.message(), headers={"Idempotency-Key": "a"})
-
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(ask, range(4)))
-    assert [answer.status_code for answer in answers] == [202] * 4
-    assert len({answer.json["notification_id"] for answer in answers}) == 1
-
-
-def test_a_key_that_cannot_be_kept_is_refused(business: Business, api: Api) -> None:
-    for key in ("", "k" * 201):
-        answer = api.post("/notifications", business.message(), headers={"Idempotency-Key": key})
-        assert refusal(answer) == (422, "Idempotency-Key")
+    assert api.get(f"/notifications/{first}").json["status"] == "SENT"
 
 
 UNSENDABLE: list[tuple[dict[str, object], str]] = [
