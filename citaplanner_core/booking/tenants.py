@@ -65,7 +65,9 @@ def seed_demo(slug: str) -> int:
             phone="55 5555 0100",
         ).id
     with work(tenant) as session:
-        session.get_one(Tenant, tenant).horizon_days = 90
+        demo = session.get_one(Tenant, tenant)
+        demo.horizon_days = 90
+        demo.quiet_from = demo.quiet_until = None  # a demo is tried at any hour
         branch = session.scalars(select(Branch)).one()
         session.add_all(
             WorkingHours(branch_id=branch.id, weekday=weekday, from_minute=opens * 60, until_minute=closes * 60)

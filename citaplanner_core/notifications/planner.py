@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqliteinsert_rows
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.models import Appointment, Branch, Client, Tenant
+from citaplanner_core.booking.working_days import IsWorkingDay, monday_to_friday, working_days
 from citaplanner_core.database import current_tenant, database_now, db, wake
 from citaplanner_core.hooks.types import AppointmentEvent
 from citaplanner_core.notifications.models import (
@@ -39,6 +40,7 @@ class Visit:
     id: int
     recipient_id: int
     service_id: int
+    branch_id: int
     zone: str
     start: datetime
     end: datetime
@@ -92,6 +94,7 @@ class Planner:
         self.tenant = session.get_one(Tenant, current_tenant())
         self.now = database_now(session)
         self.timed = [rule for rule in rules.values() if rule.trigger not in EVENTS]
+        self._calendars: dict[int, IsWorkingDay] = {}
         self._zones: dict[str, tuple[ZoneInfo, Any]] = {}
 
     def visits(self, appointment_ids: Sequence[int]) -> list[Visit]:
@@ -101,6 +104,7 @@ class Planner:
                 Appointment.id,
                 func.coalesce(Client.responsible_id, Client.id),
                 Appointment.service_id,
+                Appointment.branch_id,
                 Branch.zone,
                 Appointment.start,
                 Appointment.end,
@@ -133,7 +137,8 @@ class Planner:
 
     def _timed_row(self, visit: Visit, rule: Rule) -> dict[str, Any]:
         zone, quiet = self._zone(visit.zone)
-        due = due_of(rule, visit.start, visit.end, zone)
+        works = self._works(visit.branch_id) if rule.trigger == "working_day_before" else monday_to_friday
+        due = due_of(rule, visit.start, visit.end, zone, works)
         late = due <= self.now
         if rule.trigger in BEFORE:
             due = bring_forward(due, visit.start, quiet)
@@ -147,6 +152,11 @@ class Planner:
             zone = ZoneInfo(name)
             self._zones[name] = zone, quiet_hours(self.tenant.quiet_from, self.tenant.quiet_until, zone)
         return self._zones[name]
+
+    def _works(self, branch_id: int) -> IsWorkingDay:
+        if branch_id not in self._calendars:
+            self._calendars[branch_id] = working_days(self.session, branch_id)
+        return self._calendars[branch_id]
 
     def _row(
         self,

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from citaplanner_core.booking.working_days import IsWorkingDay, monday_to_friday
 from citaplanner_core.notifications.rules import AFTER_END, Rule
 
 LEAST_NOTICE = timedelta(minutes=30)
 """A reminder that quiet hours would push closer to the start than this is sent the evening before instead."""
+LONGEST_REST_DAYS = 62
 BEFORE_QUIET = timedelta(hours=1)
 """How long before quiet hours what was brought forward leaves."""
 
@@ -43,22 +45,21 @@ def wall(day: date, clock: time, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, clock, zone).astimezone(UTC)
 
 
-def is_working_day(day: date) -> bool:
-    """Tell whether a business works on a day: Monday to Friday."""
-    return day.weekday() < 5
+def due_of(
+    rule: Rule, start: datetime, end: datetime, zone: ZoneInfo, works: IsWorkingDay = monday_to_friday
+) -> datetime:
+    """Return when a rule with a time (no event) wants its message to leave, before quiet hours are looked at.
 
-
-def due_of(rule: Rule, start: datetime, end: datetime, zone: ZoneInfo) -> datetime:
-    """Return when a rule with a time (no event) wants its message to leave, before quiet hours are looked at."""
+    Where nobody worked for two months before, the last working day is the day before.
+    """
     if rule.trigger == AFTER_END:
         return end.astimezone(UTC) + timedelta(minutes=rule.minutes)
     if rule.at is None:
         return start.astimezone(UTC) - timedelta(minutes=rule.minutes)
     day = start.astimezone(zone).date() - timedelta(days=rule.days)
     if rule.trigger == "working_day_before":
-        day -= timedelta(days=1)
-        while not is_working_day(day):
-            day -= timedelta(days=1)
+        before = [day - timedelta(days=number) for number in range(1, LONGEST_REST_DAYS)]
+        day = next(filter(works, before), before[0])
     return wall(day, time.fromisoformat(rule.at), zone)
 
 

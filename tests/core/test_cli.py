@@ -50,7 +50,7 @@ def test_a_tenant_from_nothing_to_a_message(deployment: Deployment) -> None:
     assert json.loads(off.stdout)["error"] == "channel_off"
     assert off.returncode == 1
     told = run("notifications", "why", "1", "--language", "en")
-    assert "Promotion: not sent" in told.stdout, told.stderr
+    assert "Payment reminder: not sent" in told.stdout, told.stderr
     assert "is not on for this business" in told.stdout
     assert "> Switch it on" in told.stdout
     outcome = json.loads(run("notifications", "why", "1", "--json").stdout)[-1]
@@ -81,6 +81,48 @@ def test_tokens_are_listed_and_revoked_and_never_shown_again(deployment: Deploym
     assert run("tokens", "revoke", "--tenant", "sol", str(row["id"])).returncode == 0
     assert "revoked_at: 20" in run("tokens", "list", "--tenant", "sol").stdout
     assert "tokens list" in run("tokens", "revoke", "--tenant", "sol", "99").stderr
+
+
+def test_before_messages_leave_by_a_new_channel_or_rule_the_command_asks(deployment: Deployment) -> None:
+    run = deployment.command
+    run("tenants", "create", "sol", "--name", "Sol")
+    assert run("plugins", "enable", "email", "--tenant", "sol").returncode == 0  # nothing would leave
+    run("plugins", "disable", "email", "--tenant", "sol")
+    deployment.python(BOOK)
+    counts = json.loads(run("notifications", "upcoming", "--tenant", "sol", "--json").stdout)
+    assert counts == {"APPOINTMENT_REMINDER": 2, "APPOINTMENT_CONFIRMATION": 1}
+    refused = run("plugins", "enable", "email", "--tenant", "sol")
+    assert refused.returncode == 2
+    assert "3 messages will leave in the next 48 hours: 2 APPOINTMENT_REMINDER, 1" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert run("plugins", "enable", "email", "--tenant", "sol", "--yes").returncode == 0
+    assert run("plugins", "enable", "email", "--tenant", "sol").returncode == 0  # on already
+    assert run("notifications", "rules", "--tenant", "sol", "--off", "reminder:60").returncode == 0
+    deployment.python(
+        "from citaplanner_core.testing.worker import run_due\nimport flask\n"
+        "run_due(flask.current_app._get_current_object())"
+    )
+    refused = run("notifications", "rules", "--tenant", "sol", "--on", "reminder:60")
+    assert (refused.returncode, "1 messages will leave" in refused.stderr) == (2, True)
+    shown = json.loads(run("notifications", "rules", "--tenant", "sol", "--json").stdout)
+    assert {rule["name"]: rule["active"] for rule in shown}["reminder:60"] is False
+    on = run("notifications", "rules", "--tenant", "sol", "--on", "reminder:60", "--yes")
+    assert "on  reminder:60" in on.stdout
+    assert "known: confirmation" in run("notifications", "rules", "--tenant", "sol", "--off", "nope").stderr
+
+
+BOOK = """
+from datetime import timedelta
+from sqlalchemy import select
+from citaplanner_core.booking.appointments import book
+from citaplanner_core.booking.models import Branch
+from citaplanner_core.database import utcnow
+with work(1) as session:
+    make = factories
+    book(session, client_id=make.make_client(session).id, service_id=make.make_service(session).id,
+         professional_id=make.make_professional(session).id, branch_id=session.scalars(select(Branch.id)).one(),
+         start=utcnow() + timedelta(hours=40), booked_by="staff")
+"""
 
 
 def test_settings_are_checked_masked_and_explained(deployment: Deployment) -> None:

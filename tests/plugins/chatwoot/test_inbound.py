@@ -441,6 +441,26 @@ def test_notes_bots_and_automatic_messages_start_nothing(loop: Loop) -> None:
 
 
 @on_sqlite
+def test_automatic_messages_wait_after_an_agent_wrote(loop: Loop) -> None:
+    loop.asked()
+    wrote = loop.write("Hola, buenas tardes")
+    before = len(loop.public())
+    loop.agent(wrote["conversation_id"], "llamar mañana", action="note")
+    with work(loop.tenant, write=False) as session:
+        assert session.scalars(select(Client.paused_until)).one() is None
+    loop.agent(wrote["conversation_id"], "Hola, soy Marta")
+    with work(loop.tenant) as session:
+        waiting = update(Notification).where(Notification.rule == "reminder:60")
+        session.execute(waiting.values(due=utcnow() - timedelta(seconds=1)))
+    loop.settle()
+    assert len(loop.public()) == before + 1  # the agent's
+    with work(loop.tenant, write=False) as session:
+        row = session.scalars(select(Notification).where(Notification.rule == "reminder:60")).one()
+        assert (row.status, row.reason) == ("PENDING", "paused_by_agent")
+        assert timedelta(minutes=58) < row.due - utcnow() <= timedelta(hours=1)
+
+
+@on_sqlite
 def test_we_keep_out_while_an_agent_talks_but_a_clear_answer_counts(loop: Loop) -> None:
     appointment, question = loop.asked()
     loop.agent(question["conversation"], "Hola Ana, ¿le parece bien si la atiende Marco?")
