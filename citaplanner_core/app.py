@@ -18,7 +18,7 @@ from citaplanner_core.hooks.registry import Registry, attach, discover, load, re
 from citaplanner_core.hooks.types import Setting
 from citaplanner_core.jobs.queue import enqueue
 from citaplanner_core.logs import configure_logging
-from citaplanner_core.notifications import planner
+from citaplanner_core.notifications import planner, staff
 from citaplanner_core.notifications.log_channel import LogChannel
 from citaplanner_core.replies import inbound as inbound
 from citaplanner_core.web import idempotency as idempotency
@@ -66,7 +66,7 @@ def _wire_plugins(app: Flask, settings: Config, *, load_plugins: bool) -> None:
     manifests = resolve(settings.plugins or (), found)
     registry = load(manifests if load_plugins else (), found)
     registry.core_channels.append(LogChannel())
-    registry.core_listeners.append(planner.plan)
+    registry.core_listeners += [planner.plan, staff.on_appointment]
     registry.enqueue_committed = _enqueue_committed
     attach(app, registry)
     with app.app_context():

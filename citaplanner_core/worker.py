@@ -14,7 +14,7 @@ from citaplanner_core.hooks.registry import registry
 from citaplanner_core.hooks.types import JobContext, JobHandler, PeriodicJob
 from citaplanner_core.jobs.engine import Worker
 from citaplanner_core.jobs.queue import JobSource
-from citaplanner_core.notifications import replanning
+from citaplanner_core.notifications import replanning, staff
 from citaplanner_core.notifications.delivery import NotificationSource
 
 
@@ -68,7 +68,8 @@ def find_handler(plugin: str, kind: str) -> JobHandler | None:
 
 
 def periodic_jobs() -> Iterator[tuple[str | None, PeriodicJob, int]]:
-    """Name the periodic work there should be now: each plugin's, for each active tenant that switched it on."""
+    """Name the periodic work there should be now: the core's, and each plugin's for tenants that have it on."""
+    yield from staff.watched_tenants()
     found = dispatch.collect_items("periodic_jobs", PeriodicJob)
     if not found:
         return

@@ -50,9 +50,15 @@ def commands() -> None:
 
 
 def _register() -> None:
-    from citaplanner_core.cli import data, notifications, plugins, serve
+    from citaplanner_core.cli import data, doctor, notifications, plugins, serve
 
-    for command in (*data.COMMANDS, *notifications.COMMANDS, *plugins.COMMANDS, *serve.COMMANDS):
+    for command in (
+        *data.COMMANDS,
+        *doctor.COMMANDS,
+        *notifications.COMMANDS,
+        *plugins.COMMANDS,
+        *serve.COMMANDS,
+    ):
         commands.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`citaplanner migrate`, `citaplanner plugins …`, `citaplanner doctor`."""
+"""`citaplanner migrate`, `citaplanner plugins …`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +10,6 @@ from flask import current_app
 from citaplanner_core.cli import skeleton
 from citaplanner_core.cli.common import (
     Failure,
-    full_app,
     in_app,
     json_option,
     report,
@@ -20,11 +19,9 @@ from citaplanner_core.cli.common import (
     yes_option,
 )
 from citaplanner_core.database import work
-from citaplanner_core.hooks import dispatch, lifecycle, migrations, settings
+from citaplanner_core.hooks import lifecycle, migrations, settings
 from citaplanner_core.hooks.registry import discover, registry, resolve
-from citaplanner_core.hooks.types import HealthCheck
 from citaplanner_core.notifications.policy import upcoming
-from citaplanner_core.web.health import problems
 
 
 @click.command()
@@ -197,32 +194,4 @@ def show_settings(name: str, slug: str, given: tuple[str, ...], as_json: bool) -
     report(found.masked(), lines or [f"{name} has no settings"], as_json=as_json)
 
 
-@click.command()
-@json_option
-def doctor(as_json: bool) -> int:
-    """Say what is wrong with this deployment, and the cure."""
-    found: dict[str, str] = {}
-    try:
-        app = full_app()
-    except Exception as error:
-        report({"app": str(error)}, [f"app: {error}"], as_json=as_json)
-        return 1
-    with app.app_context():
-        found |= problems()
-        for name, item in dispatch.collect_items("health_checks", HealthCheck):
-            if problem := _run(item):
-                found[f"{name}: {item.name}"] = problem
-        for (plugin, hook), trouble in registry().troubles.items():
-            found[f"{plugin}: {hook}"] = trouble.error
-    report(found, [f"{name}: {text}" for name, text in found.items()] or ["all is well"], as_json=as_json)
-    return 1 if found else 0
-
-
-def _run(item: HealthCheck) -> str | None:
-    try:
-        return item.run()
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-
-
-COMMANDS: tuple[Any, ...] = (migrate, plugins, doctor)
+COMMANDS: tuple[Any, ...] = (migrate, plugins)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from citaplanner_core.hooks.types import (
     AppointmentEvent,
     Channel,
+    Figure,
     HealthCheck,
     JobHandler,
     PeriodicJob,
@@ -103,6 +104,15 @@ def citaplanner_timeline_entries(
     Only what the core does not know: notifications are there already. Oldest first, by (`at`, `id`), only what comes
     after `after` in that order, at most `limit`. Runs for the session's tenant, in a savepoint of its own, bounded in
     time; read only.
+    """
+
+
+@hookspec
+def citaplanner_figures(session: Session) -> "Sequence[Figure] | None":
+    """Return this plugin's figures of the whole deployment for `/metrics`.
+
+    Asked at most every few seconds, in a unit that crosses tenants, in a savepoint of its own and bounded in time: read
+    only what an index answers. Figures of one name agree in help, kind and label names.
     """
 
 

@@ -41,15 +41,17 @@ class Permanent(ChannelError):
 class Recipient:
     """The person a notification goes to, as channels see them.
 
-    `phones` holds numbers as one dials them (E.164), preferred first. `language` is a code such as `es`.
+    `phones` holds numbers as one dials them (E.164), preferred first. `language` is a code such as `es`. `client_id` is
+    None for somebody of the staff, whom `staff_contact_id` names then.
     """
 
-    client_id: int
+    client_id: int | None
     name: str
     first_name: str
     email: str | None
     phones: tuple[str, ...]
     language: str
+    staff_contact_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,20 @@ class PeriodicJob:
     name: str
     seconds: int
     run: JobHandler
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number at `/metrics`: `name` without `citaplanner_` and the plugin's name, `labels` of few values.
+
+    `kind` is `counter` for what only grows. No label may name a tenant or a person.
+    """
+
+    name: str
+    help: str
+    value: float
+    kind: Literal["gauge", "counter"] = "gauge"
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,16 @@ from citaplanner_core.notifications.restraint import Defer, Verdict, require_mom
 from citaplanner_core.notifications.rules import BEFORE, STATES, Rule, active_rules
 from citaplanner_core.notifications.service import enabled_channels
 
-__all__ = ["Defer", "Verdict", "choose", "last_delivery", "recipient_of", "require_allowed", "require_true"]
+__all__ = [
+    "Defer",
+    "Verdict",
+    "addressee_of",
+    "choose",
+    "last_delivery",
+    "recipient_of",
+    "require_allowed",
+    "require_true",
+]
 ANNOUNCING = ("booked", "rescheduled", *BEFORE)
 """Triggers of messages about an appointment to come."""
 
@@ -45,6 +54,22 @@ def recipient_of(client: Client, tenant: Tenant, rule: Rule | None = None) -> Re
     )
 
 
+def addressee_of(notification: Notification, tenant: Tenant, rule: Rule | None) -> Recipient:
+    """Return whom a notification goes to as channels see them: a client, or somebody of the staff."""
+    contact = notification.staff_contact
+    if contact is None:
+        return recipient_of(notification.recipient, tenant, rule)
+    return Recipient(
+        client_id=None,
+        staff_contact_id=contact.id,
+        name=contact.name,
+        first_name=contact.name.partition(" ")[0],
+        email=contact.email,
+        phones=(contact.phone,) if contact.phone else (),
+        language=contact.language or tenant.language,
+    )
+
+
 def require_true(session: Session, notification: Notification, tenant: Tenant, now: datetime) -> Rule | None:
     """Raise a `Verdict` when what was planned is not so any more, a `Defer` when it should leave later.
 
@@ -52,6 +77,9 @@ def require_true(session: Session, notification: Notification, tenant: Tenant, n
     """
     if not tenant.active:
         raise Verdict(SKIPPED, "tenant_off")
+    if notification.staff_contact is not None:
+        _require_staff(notification, now)
+        return None
     appointment = notification.appointment
     rule = None
     if appointment is not None and notification.dedupe_key.startswith(PLANNED_KEY):
@@ -72,6 +100,14 @@ def require_true(session: Session, notification: Notification, tenant: Tenant, n
         raise Verdict(SKIPPED, "do_not_message")
     require_moment(session, notification, rule, tenant, now)
     return rule
+
+
+def _require_staff(notification: Notification, now: datetime) -> None:
+    """What staff is told has happened, whatever became of the appointment since."""
+    if notification.expires_at is not None and notification.expires_at <= now:
+        raise Verdict(SKIPPED, "expired")
+    if notification.staff_contact is not None and not notification.staff_contact.active:
+        raise Verdict(SKIPPED, "do_not_message")
 
 
 def require_allowed(address: str) -> None:
@@ -102,7 +138,11 @@ def choose(
     """
     known = dispatch.channels()
     on = enabled_channels(session)
-    if notification.channel:
+    contact = notification.staff_contact
+    if contact is not None:
+        usable = [key for key in known if key in on or (key == contact.channel and known[key][0] is None)]
+        wanted = sorted(usable, key=lambda key: key != contact.channel)
+    elif notification.channel:
         plugin = known[notification.channel][0] if notification.channel in known else ""
         wanted = [notification.channel] if plugin is None or notification.channel in on else []
     else:
@@ -119,7 +159,8 @@ def choose(
         )
     )
     marketing = notification.type in MARKETING_TYPES
-    allowed = consented(session, recipient.client_id, wanted, marketing=marketing)
+    client_id = recipient.client_id
+    allowed = wanted if client_id is None else consented(session, client_id, wanted, marketing=marketing)
     refusals = []
     reachable = False
     for key in wanted:
@@ -127,13 +168,9 @@ def choose(
         address = channel.address_of(recipient)
         if address is None:
             continue
-        refused = refusal(
-            session,
-            client_id=recipient.client_id,
-            channel=key,
-            address=address,
-            marketing=marketing,
-        )
+        refused = None
+        if client_id is not None:
+            refused = refusal(session, client_id=client_id, channel=key, address=address, marketing=marketing)
         if refused is not None or key not in allowed:
             refusals.append(refused or "no_consent")
             continue

@@ -29,9 +29,9 @@ from citaplanner_core.jobs import loop
 from citaplanner_core.notifications.choice import (
     Defer,
     Verdict,
+    addressee_of,
     choose,
     last_delivery,
-    recipient_of,
     require_allowed,
     require_true,
 )
@@ -105,7 +105,7 @@ def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
     tenant = session.get_one(Tenant, claim.tenant_id)
     now = database_now(session)
     rule = require_true(session, notification, tenant, now)
-    recipient = recipient_of(notification.recipient, tenant, rule)
+    recipient = addressee_of(notification, tenant, rule)
     last = last_delivery(session, notification)
     key, channel, address, values = choose(session, notification, recipient, last, rule)
     require_allowed(address)

@@ -20,7 +20,8 @@ class LogChannel:
 
     def address_of(self, recipient: Recipient) -> str | None:
         """Everybody is reached in the log."""
-        return f"client-{recipient.client_id}"
+        who = recipient.client_id
+        return f"client-{who}" if who is not None else f"staff-{recipient.staff_contact_id}"
 
     def check(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """Nothing can be wrong."""

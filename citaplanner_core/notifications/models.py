@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Index, Text, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from citaplanner_core.booking.models import Appointment, Client
 from citaplanner_core.database import Base, BigId, TenantScoped, tenant_key, utcnow
 from citaplanner_core.jobs.models import Claimable
+from citaplanner_core.notifications.staff_models import StaffContact
 
 SENDING = "SENDING"
 SENT = "SENT"
@@ -48,11 +49,15 @@ REASONS = (
 PLANNED_KEY = "appointment:"
 """What the key of a notification begins with that a rule planned for an appointment."""
 
+SETTLED = text("status NOT IN ('PENDING', 'SENDING')")
+"""The condition of the index over rows that left the queue, which planning and claiming do not have to keep."""
+
 
 class Notification(Claimable, Base):
     """What somebody is to be told: queue entry, log, and the answer to "why was this (not) sent".
 
-    `recipient_id` is the client we write to. `dedupe_key` is unique per tenant, so planning twice sends once.
+    `recipient_id` is the client we write to; a staff alert goes to `staff_contact_id` instead. `dedupe_key` is unique
+    per tenant, so planning twice sends once.
     `channel` is the wanted one until sending chooses; `rule` names what planned it (`reminder:1440`), `manual` else.
     `prompted`: it answers what the client just did, and so leaves at once, at any hour.
     """
@@ -66,15 +71,20 @@ class Notification(Claimable, Base):
             *cls.claim_indexes("notification"),
             UniqueConstraint("tenant_id", "dedupe_key"),
             tenant_key("recipient_id", "client", ondelete="CASCADE"),
+            tenant_key("staff_contact_id", "staff_contact", ondelete="CASCADE"),
+            CheckConstraint("(recipient_id IS NULL) <> (staff_contact_id IS NULL)", name="addressee"),
             tenant_key("appointment_id", "appointment", ondelete="CASCADE"),
             tenant_key("retry_of", "notification", ondelete="CASCADE"),
             Index(None, "tenant_id", "appointment_id"),
             Index(None, "tenant_id", "recipient_id"),
+            Index(None, "tenant_id", "staff_contact_id"),
+            Index("ix_notification_settled", "changed_at", postgresql_where=SETTLED, sqlite_where=SETTLED),
         )
 
     type: Mapped[str]
     rule: Mapped[str] = mapped_column(default="manual")
-    recipient_id: Mapped[int] = mapped_column(BigId)
+    recipient_id: Mapped[int | None] = mapped_column(BigId)
+    staff_contact_id: Mapped[int | None] = mapped_column(BigId)
     appointment_id: Mapped[int | None] = mapped_column(BigId)
     schedule_version: Mapped[int | None]
     channel: Mapped[str | None]
@@ -91,12 +101,21 @@ class Notification(Claimable, Base):
     changed_at: Mapped[datetime] = mapped_column(default=utcnow, onupdate=utcnow)
     sent_at: Mapped[datetime | None]
 
-    recipient: Mapped[Client] = relationship(
+    client: Mapped[Client | None] = relationship(
         primaryjoin="Client.id == foreign(Notification.recipient_id)", viewonly=True
+    )
+    staff_contact: Mapped[StaffContact | None] = relationship(
+        primaryjoin="StaffContact.id == foreign(Notification.staff_contact_id)", viewonly=True
     )
     appointment: Mapped[Appointment | None] = relationship(
         primaryjoin="Appointment.id == foreign(Notification.appointment_id)", viewonly=True
     )
+
+    @property
+    def recipient(self) -> Client:
+        """The client we write to; only for notifications that go to one."""
+        assert self.client is not None, f"notification {self.id} goes to no client"
+        return self.client
 
 
 class Delivery(TenantScoped, Base):

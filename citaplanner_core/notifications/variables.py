@@ -32,6 +32,7 @@ GIVEN_NAMES = (
     *("amount", "currency", "dueDate", "dueDateShort", "invoiceNumber", "paymentUrl"),
     *("paymentAmount", "paymentMethod", "paymentDate"),
     *("saleId", "saleDate", "totalAmount", "subtotal", "discount", "tax"),
+    *("channelName", "problem", "hours", "contactName", "alertLines", "alertCount"),
     *("feedbackUrl", "unsubscribeUrl", "slots", "candidates", "replyText", "nextOpening"),
     "branchMapUrl",
 )
@@ -57,18 +58,22 @@ SPANISH_NAMES = {
 """The second dialect of CitaPlanner 1.11, written with single braces: `{cliente}`."""
 
 
+def business_variables(tenant: Tenant) -> dict[str, str]:
+    """Return the values that belong to a business alone; those of a client are empty."""
+    return dict.fromkeys(CLIENT_NAMES, "") | {"businessName": _one_line(tenant.name)}
+
+
 def client_variables(client: Client, tenant: Tenant) -> dict[str, str]:
     """Return the values that belong to a client and a business, without an appointment.
 
     What is not known is an empty string: a text leaves out the sentence that needs it.
     """
-    return dict.fromkeys(CLIENT_NAMES, "") | {
+    return business_variables(tenant) | {
         "clientName": _one_line(client.name),
         "clientFirstName": _one_line(client.first_name),
         "clientLastName": _one_line(client.last_name),
         "clientEmail": client.email or "",
         "clientPhone": client.phones[0].e164 if client.phones else "",
-        "businessName": _one_line(tenant.name),
     }
 
 

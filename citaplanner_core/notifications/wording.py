@@ -11,6 +11,7 @@ from citaplanner_core.notifications import variables
 from citaplanner_core.notifications.choice import Verdict
 from citaplanner_core.notifications.links import new_link
 from citaplanner_core.notifications.models import FAILED, Notification
+from citaplanner_core.notifications.staff import staff_variables
 from citaplanner_core.notifications.templates import TemplateError, render
 
 
@@ -18,9 +19,14 @@ def compose(
     session: Session, notification: Notification, recipient: Recipient, tenant: Tenant, channel: Channel
 ) -> tuple[str, str | None, str | None]:
     """Return (body, subject, question). Raises a `Verdict` when the text cannot be made."""
-    values: dict[str, object] = {**variables.client_variables(notification.recipient, tenant)}
     appointment = notification.appointment
-    if appointment is not None:
+    values: dict[str, object]
+    if notification.staff_contact is not None:
+        now = database_now(session)
+        values = {**staff_variables(notification.variables, appointment, tenant, recipient.language, now)}
+    else:
+        values = {**variables.client_variables(notification.recipient, tenant)}
+    if appointment is not None and notification.staff_contact is None:
         old = notification.variables.get("oldStart")
         values |= variables.appointment_variables(
             appointment,

@@ -20,13 +20,13 @@ from citaplanner_core.database import current_tenant, database_now
 from citaplanner_core.hooks.types import TextFamily
 from citaplanner_core.notifications import opt_outs
 from citaplanner_core.notifications.models import Notification
+from citaplanner_core.notifications.staff import AlertKind, alert_staff
 from citaplanner_core.notifications.templates import Rendered, render
 from citaplanner_core.notifications.variables import appointment_variables, client_variables
 from citaplanner_core.replies import which
 from citaplanner_core.replies.details import asks_where, denies_being, ends_marketing
 from citaplanner_core.replies.intents import OPTIONS, IntentName, parse
 from citaplanner_core.replies.reading import read
-from citaplanner_core.replies.staff import tell_staff
 from citaplanner_core.replies.which import Asked, Choice
 
 Action = Literal[
@@ -285,7 +285,7 @@ class _Answer:
         if appointment.answer != "no":
             self._record("no", appointment)
         if notice and appointment.start - self.at < notice:
-            tell_staff("cancelled", appointment)
+            self._tell_staff("client_wants_cancel")
             return self._say("too_late", "REPLY_TOO_LATE", handled=False)
         cancel(self.session, appointment.id, by="client", reason=self.words[:_LONGEST_WORDS])
         return self._say("cancelled", "REPLY_CANCELLED")
@@ -293,14 +293,14 @@ class _Answer:
     def _want_another_time(self, appointment: Appointment) -> Outcome:
         if appointment.answer != "move":
             self._record("move", appointment)
-        tell_staff("move_wanted", appointment)
+        self._tell_staff("client_wants_move")
         return self._say("move_wanted", None if self.quiet else "REPLY_HUMAN", handled=False)
 
     def _record(self, answer: Literal["yes", "no", "move"], appointment: Appointment) -> None:
         record_answer(self.session, appointment.id, answer=answer, words=self.words[:_LONGEST_WORDS], at=self.at)
 
     def _late(self) -> Outcome:
-        tell_staff("late", self.appointment)
+        self._tell_staff("client_late" if self.appointment is not None else "client_needs_person")
         return self._say("late", None if self.quiet else "REPLY_LATE", handled=False)
 
     def _place(self, appointment: Appointment) -> Outcome:
@@ -323,7 +323,7 @@ class _Answer:
             address=address,
             scope="doubtful",
         )
-        tell_staff("wrong_number", None)
+        self._tell_staff("wrong_number")
         return self._say("wrong_number", "REPLY_WRONG_NUMBER" if new else None, handled=False)
 
     def _ask(self) -> Outcome:
@@ -345,7 +345,7 @@ class _Answer:
         return bool(items) and all(item.kind in _COURTESY for item in items)
 
     def _hand_over(self) -> Outcome:
-        tell_staff("handed_over", self.appointment)
+        self._tell_staff("client_needs_person")
         said = None if self.quiet or self.asked is None else "REPLY_HUMAN"
         return self._say("handed_over", said, handled=False)
 
@@ -374,7 +374,21 @@ class _Answer:
         return self._say("opted_out", key if new else None)
 
     def _clients(self) -> set[int]:
-        return set(self.said.people) | ({self.asked.notification.recipient_id} if self.asked else set())
+        asked = self.asked.notification.recipient_id if self.asked else None
+        return set(self.said.people) | ({asked} if asked is not None else set())
+
+    def _tell_staff(self, kind: AlertKind) -> None:
+        """Have those of the staff told who want to know; about an appointment, or somebody who writes, once in a while."""
+        appointment = self.appointment
+        about = f"appointment:{appointment.id}" if appointment is not None else f"address:{self.said.address}"
+        alert_staff(
+            self.session,
+            kind,
+            subject=about,
+            appointment_id=appointment.id if appointment is not None else None,
+            branch_id=appointment.branch_id if appointment is not None else None,
+            replyText=self.said.text[:_LONGEST_WORDS],
+        )
 
     def _nothing(self, handled: bool = False) -> Outcome:
         return self._done("nothing", handled=handled)

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, and what `doctor` asks."""
+"""`/healthz` and `/readyz`."""
 
 from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue

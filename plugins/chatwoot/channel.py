@@ -54,7 +54,12 @@ class ChatwootChannel:
     text_family: TextFamily = "chat"
 
     def address_of(self, recipient: Recipient) -> str | None:
-        """The client's first number, which WhatsApp and SMS inboxes need; without one the e-mail address."""
+        """The client's first number, which WhatsApp and SMS inboxes need; without one the e-mail address.
+
+        Nobody of the staff: they answer in Chatwoot, and are no contacts there.
+        """
+        if recipient.client_id is None:
+            return None
         return next(iter(recipient.phones), recipient.email)
 
     def check(self, settings: Settings) -> dict[str, str]:
@@ -131,8 +136,8 @@ class ChatwootChannel:
 
 @contextmanager
 def _errand(message: Message) -> Iterator[Errand]:
-    address = contacts.parse_address(message.address)
-    if address is None:
+    address, client_id = contacts.parse_address(message.address), message.recipient.client_id
+    if address is None or client_id is None:
         raise Permanent("no_address", "neither a phone number nor an e-mail address")
     account = _account(message)
     try:
@@ -140,7 +145,7 @@ def _errand(message: Message) -> Iterator[Errand]:
     except ValueError as error:
         raise Permanent("channel_off", str(error)) from None
     try:
-        yield Errand(message.tenant_id, account, api, message.recipient.client_id, message.recipient.name, address)
+        yield Errand(message.tenant_id, account, api, client_id, message.recipient.name, address)
     finally:
         api.close()
 

@@ -23,6 +23,7 @@ from citaplanner_core.hooks.types import JobContext, Retry
 from citaplanner_core.notifications.consents import pause_messages
 from citaplanner_core.notifications.delivery import advance
 from citaplanner_core.notifications.models import DELIVERED, FAILED, READ
+from citaplanner_core.notifications.staff import alert_staff
 from citaplanner_core.phones import parse_phone
 from plugins.chatwoot import accounts, reply, sightings, sync
 from plugins.chatwoot.answers import Place, answer, may_reply
@@ -41,6 +42,7 @@ from plugins.chatwoot.events import (
     incoming_message,
     parse_event,
 )
+from plugins.chatwoot.matcher import Match
 from plugins.chatwoot.models import ChatwootConfig, ChatwootContact, ChatwootEvent, ChatwootInteraction
 from plugins.chatwoot.sightings import Sighting
 
@@ -189,6 +191,7 @@ class _Handler:
             self._welcome(seen, message)
             who = sightings.match(self.session, self.account, seen)
         spoken.client_id = seen.contact.client_id
+        self._tell_staff(seen, who)
         if who.outcome == "ambiguous" and who.rule == "phone":
             reply.note_shared_phone(self.session, place, seen.contact, who.candidates, self.account.branch_id)
         if who.trust != "proven":
@@ -200,6 +203,24 @@ class _Handler:
             spoken.reply_key = outcome.reply_key
             reply.enqueue_reply(self.session, place, outcome, self.account.branch_id)
         return f"{who.outcome} {outcome.action}"
+
+    def _tell_staff(self, seen: Sighting, who: Match) -> None:
+        """A person has to say who wrote."""
+        subject = f"{self.account_ref}/{seen.contact.contact_id}"
+        name = as_text(seen.contact.known.get("name")).strip()
+        branch = self.account.branch_id
+        if who.outcome == "unknown":
+            alert_staff(self.session, "contact_unknown", subject=subject, branch_id=branch, contactName=name)
+        elif who.outcome == "ambiguous":
+            names = "\n".join(f"- {client.name}" for client in who.candidates)
+            alert_staff(
+                self.session,
+                "contact_ambiguous",
+                subject=subject,
+                branch_id=branch,
+                contactName=name,
+                candidates=names,
+            )
 
     def _welcome(self, seen: Sighting, message: IncomingMessage) -> None:
         """Make a client of a stranger, if their address then surely tells that it is them."""

@@ -40,8 +40,9 @@ def record_sent(
     statement = insert(ChatwootInteraction)
     changed = {name: statement.excluded[name] for name in row if name not in unique}
     session.execute(statement.on_conflict_do_update(index_elements=unique, set_=changed), [row])
-    if isinstance(contact.get("id"), int) and address.is_of(contact):
-        _link(session, account, conversation, message.recipient.client_id, address)
+    client_id = message.recipient.client_id
+    if isinstance(contact.get("id"), int) and address.is_of(contact) and client_id is not None:
+        _link(session, account, conversation, client_id, address)
 
 
 def _link(session: Session, account: Account, conversation: JSON, client_id: int, address: Address) -> None:

@@ -10,8 +10,18 @@ from flask import Blueprint
 from sqlalchemy.orm import Session
 
 from citaplanner_core.hooks.hookspecs import hookimpl
-from citaplanner_core.hooks.types import AppointmentEvent, Channel, JobHandler, Process, Setting, TimelineEntry
-from plugins.chatwoot import demo, inbound, reply, sync, timeline, webhook
+from citaplanner_core.hooks.types import (
+    AppointmentEvent,
+    Channel,
+    Figure,
+    HealthCheck,
+    JobHandler,
+    PeriodicJob,
+    Process,
+    Setting,
+    TimelineEntry,
+)
+from plugins.chatwoot import demo, inbound, reply, sync, timeline, watch, webhook
 from plugins.chatwoot import identity as identity
 from plugins.chatwoot import models as models
 from plugins.chatwoot.channel import ChatwootChannel
@@ -50,6 +60,18 @@ class ChatwootPlugin:
         limit: int,
     ) -> Sequence[TimelineEntry]:
         return timeline.entries(session, client_id, appointment_id, after=after, limit=limit)
+
+    @hookimpl
+    def citaplanner_periodic_jobs(self) -> Sequence[PeriodicJob]:
+        return [PeriodicJob("silence", watch.LOOK_SECONDS, watch.look_for_silence)]
+
+    @hookimpl
+    def citaplanner_figures(self, session: Session) -> Sequence[Figure]:
+        return watch.figures(session)
+
+    @hookimpl
+    def citaplanner_health_checks(self) -> Sequence[HealthCheck]:
+        return [HealthCheck("webhooks", watch.stuck_webhooks)]
 
     @hookimpl
     def citaplanner_commands(self) -> Sequence[click.Command]:

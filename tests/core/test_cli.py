@@ -149,9 +149,39 @@ def test_a_wrong_tenant_names_the_known_ones(deployment: Deployment) -> None:
 def test_doctor_says_what_is_wrong_and_the_cure(deployment: Deployment) -> None:
     done = deployment.command("doctor")
     assert done.returncode == 1
-    assert "worker: no worker has been seen lately" in done.stdout
+    assert "WRONG  worker: no worker has been seen lately" in done.stdout
+    assert "> start `citaplanner worker`" in done.stdout
     broken = deployment.command("doctor", CITAPLANNER_PLUGINS="nothing")
     assert (broken.returncode, "'nothing'" in broken.stdout, "Traceback" in broken.stderr) == (1, True, False)
+    deployment.command("tenants", "create", "sol", "--name", "Sol")
+    deployment.command("plugins", "settings", "email", "--tenant", "sol", "--set", "password=s3cret-word")
+    deployment.python("from citaplanner_core.jobs.heartbeat import beat\nbeat('w1')")
+    well = deployment.command("doctor", "--json")
+    states = {one["name"]: one["state"] for one in json.loads(well.stdout)["findings"]}
+    assert (well.returncode, set(states.values())) == (0, {"ok", "warning"}), well.stdout
+    assert states["public address"] == "warning"
+    assert {"database", "schema of core", "schema of chatwoot", "clock", "stored secrets"} <= states.keys()
+    assert {"waiting notifications", "waiting jobs", "chatwoot: webhooks", "private hosts", "delivery"} <= states.keys()
+    deployment.python(
+        "from datetime import timedelta\n"
+        "from citaplanner_core.database import utcnow\nfrom citaplanner_core.jobs.queue import enqueue\n"
+        "with work(1) as session:\n    enqueue(session, 'x', {}, due=utcnow() - timedelta(hours=2))"
+    )
+    ill = deployment.command(
+        *("doctor", "--json"),
+        CITAPLANNER_SECRET_KEY="another-key-than-before-000",
+        CITAPLANNER_DELIVERY="off",
+        CITAPLANNER_ALLOWED_PRIVATE_HOSTS="10.0.0.0/8",
+        CITAPLANNER_PUBLIC_URL="https://citas.example",
+    )
+    found = {one["name"]: one for one in json.loads(ill.stdout)["findings"]}
+    assert ill.returncode == 1
+    assert found["stored secrets"]["state"] == "problem"
+    assert "120 minutes" in found["waiting jobs"]["detail"]
+    changed = [found[name]["state"] for name in ("delivery", "private hosts", "public address")]
+    assert changed == ["warning", "warning", "ok"]
+    assert all(one["cure"] for one in found.values() if one["state"] == "problem")
+    assert "s3cret-word" not in ill.stdout + well.stdout
 
 
 def test_before_migrating_everything_names_the_command(tmp_path: Path) -> None:

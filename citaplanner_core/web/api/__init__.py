@@ -1,6 +1,15 @@
 """The REST API, version 1: JSON in and out, problem details (RFC 9457) for every refusal."""
 
-from citaplanner_core.web.api import appointments, availability, directory, notifications, opt_outs, policy, timelines
+from citaplanner_core.web.api import (
+    appointments,
+    availability,
+    directory,
+    notifications,
+    opt_outs,
+    policy,
+    staff,
+    timelines,
+)
 from citaplanner_core.web.api.base import blueprint
 from citaplanner_core.web.api.document import spec
 
@@ -13,5 +22,6 @@ __all__ = [
     "opt_outs",
     "policy",
     "spec",
+    "staff",
     "timelines",
 ]

@@ -96,6 +96,12 @@ def values(code: str = "es", **other: object) -> dict[str, object]:
         "slots": SLOTS,
         "candidates": "1) Mateo, 10:00 a.m.\n2) Sofía, 11:00 a.m.",
         "replyText": "sí, confirmo",
+        "channelName": "SMS",
+        "problem": "El proveedor no acepta nuestras credenciales.",
+        "hours": "6",
+        "contactName": "Ana",
+        "alertLines": "- Ana Prueba pide otro horario.",
+        "alertCount": "1",
         **other,
     }
 

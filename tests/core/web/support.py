@@ -16,6 +16,7 @@ from werkzeug.datastructures import Headers
 from citaplanner_core.booking import appointments
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.notifications.service import send_notification
+from citaplanner_core.notifications.staff_models import StaffContact
 from citaplanner_core.testing.factories import make_branch, make_client, make_professional, make_service, make_tenant
 from citaplanner_core.web.api.document import openapi
 from citaplanner_core.web.logins import create_token
@@ -94,6 +95,7 @@ class Business:
     client: int
     appointment: int
     notification: int
+    staff_contact: int
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class Business:
             "client_id": self.client,
             "notification_id": self.notification,
             "name": "rule-of-mine",
+            "staff_contact_id": self.staff_contact,
         }
 
     def booking(self, **other: Any) -> dict[str, Any]:
@@ -136,7 +139,10 @@ def make_business(app: Flask, slug: str, **values: Any) -> Business:
         )
         sent = send_notification(type="PAYMENT_REMINDER", recipient_id=client.id, channel="log", message="Hola")
         token = create_token(session, "test")
-        ids = (branch.id, professional.id, service.id, client.id, appointment.id, sent.notification_id)
+        contact = StaffContact(name="Laura Ríos", email="laura@example.com", alerts={})
+        session.add(contact)
+        session.flush()
+        ids = (branch.id, professional.id, service.id, client.id, appointment.id, sent.notification_id, contact.id)
     return Business(tenant, Api(app, token), *ids)
 
 

@@ -139,7 +139,14 @@ def test_figures_tell_what_waits_and_who_works(app: Flask, business: Business) -
     assert quiet["citaplanner_database_up"] == 1
     assert quiet["citaplanner_workers_alive"] == 0
     assert quiet["citaplanner_jobs_waiting"] == 0
-    assert quiet["citaplanner_notifications SENT"] == 1
+    assert quiet["citaplanner_notifications_last_hour log  SENT"] == 1
+    assert quiet["citaplanner_notifications_last_hour  channel_off SKIPPED"] >= 1
+    assert quiet["citaplanner_notifications_planned_total"] >= 4
+    assert (
+        0 <= quiet["citaplanner_notification_lag_seconds 0.5"] <= quiet["citaplanner_notification_lag_seconds 1"] < 60
+    )
+    assert quiet["citaplanner_notifications_waiting due"] == quiet["citaplanner_notifications_waiting sending"] == 0
+    assert quiet["citaplanner_chatwoot_events_waiting"] == quiet["citaplanner_chatwoot_events_received_total"] == 0
     assert quiet["citaplanner_oldest_due_seconds notifications"] == 0
     assert quiet["citaplanner_oldest_due_seconds jobs"] == 0
     heartbeat.beat("w1")
@@ -152,7 +159,8 @@ def test_figures_tell_what_waits_and_who_works(app: Flask, business: Business) -
     busy = figures(app)
     assert busy["citaplanner_workers_alive"] == 1
     assert busy["citaplanner_jobs_waiting"] == 1
-    assert busy["citaplanner_notifications PENDING"] == quiet.get("citaplanner_notifications PENDING", 0) + 1
+    assert busy["citaplanner_notifications_waiting due"] == 1
+    assert busy["citaplanner_notifications_planned_total"] == quiet["citaplanner_notifications_planned_total"] + 1
     assert 300 <= busy["citaplanner_oldest_due_seconds notifications"] < 360
     assert busy["citaplanner_oldest_due_seconds jobs"] == 0
     with work(business.tenant) as session:
@@ -169,9 +177,9 @@ def test_figures_tell_of_the_process_and_name_nobody(app: Flask, business: Busin
 
 
 def test_figures_are_not_counted_for_each_who_asks(app: Flask, business: Business) -> None:
-    before = figures(app)["citaplanner_notifications PENDING"]
+    before = figures(app)["citaplanner_notifications_planned_total"]
     business.api.post("/notifications", business.message())
-    assert figures(app)["citaplanner_notifications PENDING"] == before
+    assert figures(app)["citaplanner_notifications_planned_total"] == before
 
 
 def test_without_a_database_the_figures_say_so(bare: Flask) -> None:
