@@ -366,6 +366,11 @@ def database_now(session: Session) -> datetime:
     return now.astimezone(UTC)
 
 
+def clock() -> Any:
+    """The same clock as a value to write or to compare with, which costs no question of its own."""
+    return utcnow() if db.engine.dialect.name == "sqlite" else func.clock_timestamp()
+
+
 def _sqlite_connect(connection: Any, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None
     pragmas = ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON", "synchronous=NORMAL")

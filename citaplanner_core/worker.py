@@ -12,10 +12,13 @@ from citaplanner_core.hooks import dispatch
 from citaplanner_core.hooks.models import TenantPlugin
 from citaplanner_core.hooks.registry import registry
 from citaplanner_core.hooks.types import JobContext, JobHandler, PeriodicJob
+from citaplanner_core.jobs import housekeeping
 from citaplanner_core.jobs.engine import Worker
 from citaplanner_core.jobs.queue import JobSource
-from citaplanner_core.notifications import replanning, staff
+from citaplanner_core.notifications import repeats, replanning, staff
 from citaplanner_core.notifications.delivery import NotificationSource
+
+CORE_PERIODIC = (housekeeping.JOB,)
 
 
 def make_worker(app: Flask, *, queues: Sequence[str] = ()) -> Worker:
@@ -25,7 +28,8 @@ def make_worker(app: Flask, *, queues: Sequence[str] = ()) -> Worker:
     Celery, and when Celery is not installed.
     """
     config: Config = app.config["CITAPLANNER"]
-    jobs = JobSource({replanning.REPLAN: replanning.run_replan}, resolve=find_handler, list_periodic=periodic_jobs)
+    handlers = {replanning.REPLAN: replanning.run_replan, repeats.FALL_BACK: repeats.fall_back}
+    jobs = JobSource(handlers, resolve=find_handler, list_periodic=periodic_jobs)
     sources = (NotificationSource(), jobs)
     if config.engine == "embedded":
         if queues:
@@ -71,13 +75,13 @@ def periodic_jobs() -> Iterator[tuple[str | None, PeriodicJob, int]]:
     """Name the periodic work there should be now: the core's, and each plugin's for tenants that have it on."""
     yield from staff.watched_tenants()
     found = dispatch.collect_items("periodic_jobs", PeriodicJob)
-    if not found:
-        return
     with system_work("which tenants have periodic work") as session:
+        tenants = session.scalars(select(Tenant.id)).all()
         switches = session.execute(
             select(TenantPlugin.plugin, TenantPlugin.tenant_id)
             .join(Tenant, Tenant.id == TenantPlugin.tenant_id)
             .where(TenantPlugin.enabled, Tenant.active)
         ).all()
+    yield from ((None, job, tenant_id) for job in CORE_PERIODIC for tenant_id in tenants)
     for plugin, job in found:
         yield from ((plugin, job, tenant_id) for name, tenant_id in switches if name == plugin)

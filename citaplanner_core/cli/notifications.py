@@ -23,7 +23,7 @@ from citaplanner_core.cli.common import (
     yes_option,
 )
 from citaplanner_core.database import system_work, work
-from citaplanner_core.notifications import policy, replanning, rules, service, timeline
+from citaplanner_core.notifications import policy, repeats, replanning, rules, service, timeline
 from citaplanner_core.notifications.catalogue import languages
 from citaplanner_core.notifications.models import Notification
 
@@ -105,7 +105,7 @@ def retry(slug: str, notification_id: int) -> None:
     """Send a failed or skipped notification again."""
     try:
         with work(tenant_id(slug)) as session:
-            again = service.retry(session, notification_id).id
+            again = repeats.retry(session, notification_id).id
     except service.NotificationRefused as error:
         raise Failure(str(error)) from None
     click.echo(f"notification {again} waits")

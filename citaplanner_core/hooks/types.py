@@ -21,6 +21,10 @@ class Retry(ChannelError):
         self.after = after
 
 
+class Limited(Retry):
+    """The provider is well but takes no more from this account for now (429): nothing of it leaves meanwhile."""
+
+
 class Ambiguous(ChannelError):
     """It may have arrived (time-out, broken connection, 5xx after sending)."""
 
@@ -106,11 +110,24 @@ class InboundMessage:
     in_reply_to: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a tenant's account may send over a channel: the core spaces what waits.
+
+    `per_second` messages (a second's worth may leave at once); `recipient_seconds` between two to the same person.
+    """
+
+    per_second: float | None = None
+    recipient_seconds: float = 0
+
+
 class Channel(Protocol):
     """How one channel talks. A channel never sleeps, loops or retries; the core decides what follows.
 
     `on_unknown` says what happens to a reminder whose outcome is unknown where nobody can be asked.
     `text_family` says which kind of text it carries; `Message.subject` is set for `mail` and `push` only.
+    Optional attributes: `pace` (a `Pace`), and `reports_delivery = True` where the provider tells what arrived, so that
+    what was not delivered in time goes out over the next channel.
     """
 
     key: str

@@ -9,7 +9,8 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from queue import Empty, SimpleQueue
 from secrets import token_hex
 from threading import Event, Lock, Thread
@@ -50,11 +51,15 @@ class Source(Protocol):
     def run(self, claim: Claim) -> None: ...
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class _Row:
     source: Source
     claim: Claim
     started: float
+    lane: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lane = self.claim.lane
 
     def overdue(self) -> bool:
         return time.monotonic() - self.started > self.source.deadline_seconds
@@ -251,10 +256,20 @@ class Worker:
         """
         with self._lock:
             free = self.threads - len(self._running)
-            lanes = Counter(row.claim.lane for row in self._running if row.source is source)
+            lanes = Counter(row.lane for row in self._running if row.source is source)
         busy = [lane for lane, count in lanes.items() if count >= self._share]
         fullest = max((count for count in lanes.values() if count < self._share), default=0)
         return min(free, self._share - fullest), busy
+
+    def _join(self, row: _Row, lane: str) -> bool:
+        if lane == row.lane:
+            return True
+        with self._lock:
+            others = sum(other.lane == lane and other.source is row.source for other in self._running if other != row)
+            if others >= self._share:
+                return False
+            row.lane = lane
+            return True
 
     def _start(self, row: _Row) -> None:
         with self._lock:
@@ -268,7 +283,7 @@ class Worker:
     def _run(self, row: _Row) -> None:
         try:
             with self.app.app_context():
-                row.source.run(row.claim)
+                row.source.run(replace(row.claim, join=partial(self._join, row)))
         except BaseException as error:  # a plugin's SystemExit must not take a thread away
             log.error("row_broke", error=type(error).__name__, **row.facts())
         finally:

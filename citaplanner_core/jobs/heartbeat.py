@@ -13,13 +13,13 @@ FORGET_SECONDS = 3600
 
 
 def beat(name: str) -> None:
-    """Say that the worker `name` is alive, in a unit of its own; the first time, forget those long gone."""
+    """Say that the worker `name` is alive, in a unit of its own, and forget those long gone."""
     with system_work("heartbeat", write=True) as session:
         now = database_now(session)
         known = session.execute(update(Worker).where(Worker.name == name).values(seen_at=now).returning(Worker.id))
         if known.first() is None:
             session.add(Worker(name=name, started_at=now, seen_at=now))
-            session.execute(delete(Worker).where(Worker.seen_at < now - timedelta(seconds=FORGET_SECONDS)))
+        session.execute(delete(Worker).where(Worker.seen_at < now - timedelta(seconds=FORGET_SECONDS)))
 
 
 def leave(name: str) -> None:

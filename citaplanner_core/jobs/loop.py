@@ -4,8 +4,8 @@ A row is claimed when it is due, or when the worker that had it let its lease la
 with the claim's token that the row is still theirs.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any
@@ -28,7 +28,8 @@ _random = SystemRandom()
 class Claim:
     """A row that is ours until the lease ends, or until somebody else holds another token for it.
 
-    `attempt` counts this claim too. `labels` are the values of the model's `labels`, as text.
+    `attempt` counts this claim too. `labels` are the values of the model's `labels`, as text. `join` asks to go on in
+    another lane; False: that one has its share of the threads already, and the row should wait in it.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Claim:
     token: str
     attempt: int
     labels: tuple[str, ...] = ()
+    join: Callable[[str], bool] = field(default=lambda lane: True, compare=False, repr=False)
 
     @property
     def lane(self) -> str:

@@ -6,26 +6,29 @@ unknown, and the next attempt asks the provider before it sends again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.models import Tenant
-from citaplanner_core.database import database_now, work
+from citaplanner_core.database import clock, database_now, work
 from citaplanner_core.hooks.types import (
     Ambiguous,
     Askable,
     AuthFailed,
     Channel,
+    Limited,
     Message,
     Permanent,
     Receipt,
+    Recipient,
     Retry,
 )
 from citaplanner_core.jobs import loop
+from citaplanner_core.notifications import gate
 from citaplanner_core.notifications.choice import (
     Defer,
     Verdict,
@@ -40,17 +43,25 @@ from citaplanner_core.notifications.models import (
     FAILED,
     MARKETING_TYPES,
     READ,
+    REASONS,
     SENDING,
     SENT,
+    ChannelState,
     Delivery,
     Notification,
 )
 from citaplanner_core.notifications.opt_outs import address_key
+from citaplanner_core.notifications.repeats import fall_back_now, plan_fall_back
+from citaplanner_core.notifications.rules import Rule
 from citaplanner_core.notifications.wording import compose
 
 log = structlog.get_logger()
-MAX_ATTEMPTS = 10
+MAX_DEATHS = 10
+"""Claims without a single attempt after which a row is taken for what ends its workers."""
+GIVE_UP_AFTER = timedelta(hours=24)
+"""How long after the first attempt the last one is made, where nothing sets an earlier end."""
 LEASE_SECONDS = 120
+"""Longer than the deadline: whoever still sends has ended before another may take the row."""
 DEADLINE_SECONDS = 90
 ASK_AFTER_SECONDS = 2
 RANK = {SENDING: 0, SENT: 1, DELIVERED: 2, READ: 3, FAILED: 4}
@@ -66,6 +77,9 @@ class _Attempt:
     settings: Mapping[str, Any]
     outcome_unknown: bool
     marketing: bool
+    expires_at: datetime | None
+    in_trouble: bool
+    may_fall_back: bool
 
 
 class _StillUnknown(Exception):
@@ -76,12 +90,22 @@ class _StillUnknown(Exception):
         self.after = cause.after if isinstance(cause, Retry) else None
 
 
+class _Wait(Exception):
+    """Not now: the row waits until `hold.until` in its channel's lane, and this was no attempt."""
+
+    def __init__(self, lane: str, hold: gate.Hold) -> None:
+        super().__init__(hold.reason)
+        self.lane, self.hold = lane, hold
+        self.reason = hold.reason if hold.reason in REASONS else None
+
+
 class NotificationSource:
     """Lets the job loop serve notifications."""
 
     model = Notification
-    lease_seconds = LEASE_SECONDS
-    deadline_seconds = DEADLINE_SECONDS
+
+    def __init__(self, *, lease_seconds: float = LEASE_SECONDS, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        self.lease_seconds, self.deadline_seconds = lease_seconds, deadline_seconds
 
     def run(self, claim: loop.Claim) -> None:
         """Deliver one claimed notification and settle it. Never raises for what a channel does."""
@@ -95,6 +119,10 @@ class NotificationSource:
                 values = {"reason": wait.reason, "error": wait.why, "attempt": claim.attempt - 1}
                 loop.release(session, Notification, claim, due=wait.until, **values)
                 return
+            except _Wait as wait:
+                values = {"attempt": claim.attempt - 1, "lane": wait.lane, "reason": wait.reason}
+                loop.release(session, Notification, claim, due=wait.hold.until, error=wait.hold.error, **values)
+                return
         outcome = _send(attempt)
         with work(claim.tenant_id) as session:
             _settle(session, claim, attempt, outcome)
@@ -107,13 +135,18 @@ def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
     rule = require_true(session, notification, tenant, now)
     recipient = addressee_of(notification, tenant, rule)
     last = last_delivery(session, notification)
-    key, channel, address, values = choose(session, notification, recipient, last, rule)
+    if last is None and claim.attempt > MAX_DEATHS:
+        raise Verdict(FAILED, "unreachable", f"the worker died with it {MAX_DEATHS} times")
+    unknown = last if last is not None and last.status == SENDING else None
+    key, channel, address, values, state = _admit(session, claim, notification, recipient, unknown, rule, now)
     require_allowed(address)
-    body, subject, question = compose(session, notification, recipient, tenant, channel)
-    unknown = last is not None and last.status == SENDING and last.channel == key
-    if unknown and last is not None:
-        delivery = last
+    if unknown is not None and unknown.channel == key:
+        delivery = unknown
+        if not isinstance(channel, Askable):
+            delivery.possible_repeat = True
+        session.flush()
     else:
+        body, subject, question = compose(session, notification, recipient, tenant, channel)
         delivery = Delivery(
             notification_id=notification.id,
             channel=key,
@@ -122,10 +155,11 @@ def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
             question=question,
             subject=subject,
             body=body,
+            possible_repeat=unknown is not None,
             started_at=now,
         )
         session.add(delivery)
-    session.flush()
+        session.flush()
     appointment = notification.appointment
     message = Message(
         tenant_id=claim.tenant_id,
@@ -141,7 +175,86 @@ def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
         question=delivery.question,
         appointment_id=notification.appointment_id,
     )
-    return _Attempt(delivery.id, channel, message, values, unknown, notification.type in MARKETING_TYPES)
+    return _Attempt(
+        delivery.id,
+        channel,
+        message,
+        values,
+        unknown is delivery,
+        notification.type in MARKETING_TYPES,
+        notification.expires_at,
+        gate.in_trouble(state),
+        not notification.channel and getattr(channel, "reports_delivery", False),
+    )
+
+
+def _admit(
+    session: Session,
+    claim: loop.Claim,
+    notification: Notification,
+    recipient: Recipient,
+    unknown: Delivery | None,
+    rule: Rule | None,
+    now: datetime,
+) -> tuple[str, Channel, str, Mapping[str, Any], ChannelState | None]:
+    """Choose the channel and go through its gate; raise `_Wait` where the message must wait for it.
+
+    Past a channel that refuses our credentials, or that works again too late for this message, the next one is taken.
+    """
+    while True:
+        last = last_delivery(session, notification)
+        key, channel, address, values = choose(session, notification, recipient, last, rule)
+        if not claim.join(key):
+            raise _Wait(key, gate.Hold(now, ""))
+        state = gate.state_of(session, key)
+        hold = gate.breaker(session, state, now)
+        if hold is None:
+            pace = gate.pace_of(channel)
+            if pace is not None and unknown is None:
+                urgent = notification.type not in MARKETING_TYPES
+                hold = gate.take_place(session, key, pace, notification.recipient_id, now, urgent=urgent)
+            if hold is None:
+                return key, channel, address, values, state
+        too_late = notification.expires_at is not None and hold.until >= notification.expires_at
+        if unknown is not None or not (too_late or hold.reason == "auth_failed"):
+            raise _Wait(key, hold)
+        if not _pass_over(session, notification, recipient, key, hold, rule, now):
+            if too_late:
+                raise Verdict(FAILED, hold.reason if hold.reason != "limited" else "expired", hold.error)
+            raise _Wait(key, hold)
+
+
+def _pass_over(
+    session: Session,
+    notification: Notification,
+    recipient: Recipient,
+    key: str,
+    hold: gate.Hold,
+    rule: Rule | None,
+    now: datetime,
+) -> bool:
+    """Note that a channel is not tried; False, and nothing is noted, when no other one would do."""
+    passed = Delivery(
+        notification_id=notification.id,
+        channel=key,
+        attempt=0,
+        status=FAILED,
+        body="",
+        reason="unreachable" if hold.reason == "limited" else hold.reason,
+        error=f"not tried: {hold.error or hold.reason}",
+        started_at=now,
+        finished_at=now,
+    )
+    nested = session.begin_nested()
+    session.add(passed)
+    session.flush()
+    try:
+        choose(session, notification, recipient, passed, rule)
+    except Verdict:
+        nested.rollback()
+        return False
+    nested.commit()
+    return True
 
 
 def _send(attempt: _Attempt) -> Receipt | Exception:
@@ -164,54 +277,84 @@ def _send(attempt: _Attempt) -> Receipt | Exception:
 
 
 def _settle(session: Session, claim: loop.Claim, attempt: _Attempt, outcome: Receipt | Exception) -> None:
-    delivery = session.get_one(Delivery, attempt.delivery_id)
-    now = database_now(session)
+    key = attempt.channel.key
     if isinstance(outcome, Receipt):
-        if loop.settle(
-            session, Notification, claim, SENT, sent_at=now, reason=None, error=None, channel=delivery.channel
-        ):
-            _record(delivery, SENT, now, provider_id=outcome.message_id)
+        ours = loop.settle(
+            session, Notification, claim, SENT, sent_at=clock(), reason=None, error=None, channel=key, lane=key
+        )
+        if ours:
+            _record(session, attempt, SENT, provider_id=outcome.message_id, error=None)
+            if attempt.in_trouble:
+                gate.succeeded(session, key)
+            if attempt.may_fall_back:
+                plan_fall_back(session, claim.id)
         return
+    now = database_now(session)
     detail = _describe(outcome)
     log.warning(
         "delivery_failed",
         notification=claim.id,
-        channel=delivery.channel,
+        channel=key,
         attempt=claim.attempt,
         kind=type(outcome).__name__,
     )
     if isinstance(outcome, Permanent | AuthFailed):
         reason = outcome.reason if isinstance(outcome, Permanent) else "auth_failed"
-        _record(delivery, FAILED, now, reason=reason, error=detail)
-        if reason == "outcome_unknown":  # it may have arrived: another channel could say it twice
-            loop.settle(session, Notification, claim, FAILED, reason=reason, error=detail)
-        else:
-            loop.release(session, Notification, claim, due=now, reason=reason, error=detail)
+        # Where it may have arrived already another channel could say it twice.
+        final = reason == "outcome_unknown"
+        values = {"reason": reason, "error": detail}
+        ours = (
+            loop.settle(session, Notification, claim, FAILED, **values)
+            if final
+            else loop.release(session, Notification, claim, due=now, lane="", **values)
+        )
+        if ours:
+            _record(session, attempt, FAILED, **values)
+            if isinstance(outcome, AuthFailed):
+                gate.failed(session, key, "auth_failed", now, error=detail, after=None)
+            elif attempt.in_trouble and not final:
+                gate.succeeded(session, key)
         return
-    if not isinstance(outcome, Retry):
-        delivery.error = detail
-        after = outcome.after if isinstance(outcome, _StillUnknown) else None
-        wait = loop.backoff(claim.attempt, base=ASK_AFTER_SECONDS, cap=300, after=after)
-        _later(session, claim, attempt, now + wait, "outcome_unknown", detail)
+    unknown = not isinstance(outcome, Retry)
+    after = getattr(outcome, "after", None)
+    wait = (
+        loop.backoff(claim.attempt, base=ASK_AFTER_SECONDS, cap=300, after=after)
+        if unknown
+        else loop.backoff(claim.attempt, base=5, cap=900, after=after)
+    )
+    if not _later(session, claim, attempt, now, wait, "outcome_unknown" if unknown else "unreachable", detail):
         return
-    _record(delivery, FAILED, now, error=detail)
-    wait = loop.backoff(claim.attempt, base=5, cap=900, after=outcome.after)
-    _later(session, claim, attempt, now + wait, "unreachable", detail)
+    if unknown:
+        session.execute(update(Delivery).where(Delivery.id == attempt.delivery_id).values(error=detail))
+    else:
+        _record(session, attempt, FAILED, error=detail)
+    if isinstance(outcome, Limited):
+        gate.failed(session, key, "limited", now, error=detail, after=after)
+    elif not (isinstance(outcome, Retry) and after):  # a named wait is an answer
+        gate.failed(session, key, "unreachable", now, error=detail, after=None)
 
 
-def _later(session: Session, claim: loop.Claim, attempt: _Attempt, due: datetime, reason: str, detail: str) -> None:
-    notification = session.get_one(Notification, claim.id)
-    out_of_time = notification.expires_at is not None and due >= notification.expires_at
-    if claim.attempt >= MAX_ATTEMPTS or out_of_time:
-        loop.settle(session, Notification, claim, FAILED, reason=reason, error=detail)
-        return
-    loop.release(session, Notification, claim, due=due, reason=reason, error=detail)
+def _later(
+    session: Session, claim: loop.Claim, attempt: _Attempt, now: datetime, wait: timedelta, reason: str, detail: str
+) -> bool:
+    """Let the row wait, or end it when there is no time left. False: it is not ours any more."""
+    due = now + wait
+    first = session.scalar(select(func.min(Delivery.started_at)).where(Delivery.notification_id == claim.id))
+    out_of_time = (attempt.expires_at is not None and due >= attempt.expires_at) or due >= (
+        first or now
+    ) + GIVE_UP_AFTER
+    values = {"reason": reason, "error": detail, "lane": attempt.channel.key}
+    if out_of_time:
+        return loop.settle(session, Notification, claim, FAILED, **values)
+    return loop.release(session, Notification, claim, due=due, **values)
 
 
-def _record(delivery: Delivery, status: str, now: datetime, **values: Any) -> None:
-    delivery.status, delivery.finished_at = status, now
-    for name, value in values.items():
-        setattr(delivery, name, value)
+def _record(session: Session, attempt: _Attempt, status: str, **values: Any) -> None:
+    changed = {"status": status, "finished_at": clock(), **values}
+    session.execute(
+        update(Delivery).where(Delivery.id == attempt.delivery_id).values(changed),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def _describe(error: Exception) -> str:
@@ -224,7 +367,8 @@ def advance(
 ) -> Delivery | None:
     """Take a provider's later report (DELIVERED, READ or FAILED) of a message; return its delivery, None if unknown.
 
-    Statuses only move forward; a failure reported after sending sets the notification to FAILED(`rejected`).
+    Statuses only move forward; a failure reported after sending sets the notification to FAILED(`rejected`), and the
+    next channel takes over.
     """
     delivery = session.scalar(select(Delivery).where(Delivery.channel == channel, Delivery.provider_id == provider_id))
     if delivery is None or RANK[status] <= RANK.get(delivery.status, 0):
@@ -242,4 +386,6 @@ def advance(
         notification.status = status
         if status == FAILED:
             notification.reason, notification.error = "rejected", error
+            session.flush()
+            fall_back_now(session, notification)
     return delivery

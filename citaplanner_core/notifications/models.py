@@ -53,6 +53,10 @@ SETTLED = text("status NOT IN ('PENDING', 'SENDING')")
 """The condition of the index over rows that left the queue, which planning and claiming do not have to keep."""
 
 
+def _first_lane(context: Any) -> str:
+    return context.get_current_parameters().get("channel") or ""
+
+
 class Notification(Claimable, Base):
     """What somebody is to be told: queue entry, log, and the answer to "why was this (not) sent".
 
@@ -60,10 +64,12 @@ class Notification(Claimable, Base):
     per tenant, so planning twice sends once.
     `channel` is the wanted one until sending chooses; `rule` names what planned it (`reminder:1440`), `manual` else.
     `prompted`: it answers what the client just did, and so leaves at once, at any hour.
+    `lane` is the channel wanted, or tried last, and empty while nobody knows: no channel takes all threads of a worker.
     """
 
     __tablename__ = "notification"
     claimed_status: ClassVar[str] = SENDING
+    labels: ClassVar[tuple[str, ...]] = ("lane",)
 
     @classmethod
     def table_args(cls) -> tuple[Any, ...]:
@@ -88,6 +94,7 @@ class Notification(Claimable, Base):
     appointment_id: Mapped[int | None] = mapped_column(BigId)
     schedule_version: Mapped[int | None]
     channel: Mapped[str | None]
+    lane: Mapped[str] = mapped_column(default=_first_lane)
     template: Mapped[str | None]
     message: Mapped[str | None] = mapped_column(Text)
     variables: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
@@ -122,6 +129,8 @@ class Delivery(TenantScoped, Base):
     """One attempt to send a notification over one channel, with what was said and what came of it.
 
     `address_key` is where it went, as one compares addresses: an answer from there is about this.
+    `possible_repeat`: an earlier attempt may have arrived, nobody could be asked, and it was sent again. `attempt` 0
+    was not tried at all; `error` says why.
     """
 
     __tablename__ = "delivery"
@@ -140,6 +149,7 @@ class Delivery(TenantScoped, Base):
     address_key: Mapped[str | None]
     attempt: Mapped[int]
     status: Mapped[str] = mapped_column(default=SENDING)
+    possible_repeat: Mapped[bool] = mapped_column(default=False)
     provider_id: Mapped[str | None]
     question: Mapped[str | None]
     subject: Mapped[str | None] = mapped_column(Text)
@@ -150,6 +160,31 @@ class Delivery(TenantScoped, Base):
     finished_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     read_at: Mapped[datetime | None]
+
+
+class ChannelState(TenantScoped, Base):
+    """What is wrong with a tenant's channel, and how much of its pace is used up.
+
+    `failures` in a row; `openings` in a row, each longer; while `open_until` is set the breaker is open, from then on
+    one message at a time (`probe_until`) tries. `next_free`, `next_urgent`, `next_bulk` are the pace's places.
+    """
+
+    __tablename__ = "channel_state"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("tenant_id", "channel"),)
+
+    channel: Mapped[str]
+    failures: Mapped[int] = mapped_column(default=0)
+    openings: Mapped[int] = mapped_column(default=0)
+    open_until: Mapped[datetime | None]
+    probe_until: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    next_free: Mapped[datetime | None]
+    next_urgent: Mapped[datetime | None]
+    next_bulk: Mapped[datetime | None]
 
 
 class ClientLink(TenantScoped, Base):

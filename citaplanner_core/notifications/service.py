@@ -207,31 +207,3 @@ def _settled(tenant: int, notification_id: int, wait: float) -> NotificationResu
         if time.monotonic() >= deadline:
             return NotificationResult(False, notification_id, answer.status, None, f"not sent within {wait:g} s")
         time.sleep(POLL_SECONDS)
-
-
-def retry(session: Session, notification_id: int) -> Notification:
-    """Plan a failed or skipped notification again, as a new one that names the first; raise `NotificationRefused`."""
-    first = session.get(Notification, notification_id)
-    if first is None:
-        raise NotificationRefused("notification_id", f"there is no notification {notification_id}")
-    if first.status not in (FAILED, SKIPPED):
-        raise NotificationRefused("notification_id", f"is {first.status}: only FAILED and SKIPPED ones are sent again")
-    again = Notification(
-        type=first.type,
-        rule="manual",
-        recipient_id=first.recipient_id,
-        channel=first.channel,
-        message=first.message,
-        template=first.template,
-        variables=first.variables,
-        appointment_id=first.appointment_id,
-        schedule_version=first.schedule_version,
-        dedupe_key=f"retry:{first.id}:{uuid.uuid4()}",
-        due=database_now(session),
-        expires_at=first.expires_at,
-        retry_of=first.id,
-    )
-    session.add(again)
-    session.flush()
-    wake(session)
-    return again

@@ -9,6 +9,7 @@ from citaplanner_core.database import database_now, system_work
 from citaplanner_core.hooks.types import Retry
 from citaplanner_core.jobs.loop import claim
 from citaplanner_core.jobs.models import FAILED, PENDING, Claimable, Job
+from citaplanner_core.notifications.models import ChannelState
 from citaplanner_core.worker import make_worker
 
 MOST_ROWS = 10_000
@@ -22,7 +23,8 @@ class JobBroke(AssertionError):
 def run_due(app: Flask, *, within: timedelta = timedelta(0), strict: bool = True) -> int:
     """Run notifications and jobs of all tenants until nothing is due; return how many rows were run.
 
-    What would be due `within` that time is due now, such as what waits for another attempt. Call it outside a unit.
+    What would be due `within` that time is due now, such as what waits for another attempt, or for a channel that is
+    held. Call it outside a unit.
     With `strict` a job that raised anything but `Retry` raises `JobBroke`.
     """
     with app.app_context():
@@ -56,6 +58,8 @@ def _bring_forward(model: type[Claimable], within: timedelta) -> None:
         now = database_now(session)
         for row in session.scalars(select(model).where(model.status == PENDING, model.due <= now + within)):
             row.due = min(row.due, now)
+        for state in session.scalars(select(ChannelState).where(ChannelState.open_until <= now + within)):
+            state.open_until = min(state.open_until or now, now)
 
 
 def _raise_if_broken() -> None:

@@ -13,6 +13,7 @@ from citaplanner_core.hooks.types import (
     Ambiguous,
     AuthFailed,
     ChannelError,
+    Limited,
     Message,
     Permanent,
     Receipt,
@@ -168,7 +169,7 @@ def _receipt(message_id: int, conversation_id: int) -> Receipt:
 def _failure(error: ChatwootError, *, said: bool = False) -> ChannelError:
     """Say what the core should do; `said`: the request was the message itself, so an unknown outcome may be success."""
     if isinstance(error, RateLimited):
-        return Retry("Chatwoot takes no more requests for the moment", after=error.retry_after)
+        return Limited("Chatwoot takes no more requests for the moment", after=error.retry_after)
     if isinstance(error, OutcomeUnknown):
         return Ambiguous(str(error)) if said else Retry(str(error), after=STILL_AT_WORK.total_seconds())
     if isinstance(error, WrongServer):

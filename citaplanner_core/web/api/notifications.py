@@ -1,14 +1,16 @@
 """`/api/v1/notifications`."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from threading import BoundedSemaphore
 from typing import Any
 
 from flask import g
+from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.errors import find
+from citaplanner_core.booking.errors import NotAllowed, find
 from citaplanner_core.database import work
-from citaplanner_core.notifications import service
+from citaplanner_core.notifications import repeats, service
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.web.api.base import blueprint
 from citaplanner_core.web.api.document import operation
@@ -52,3 +54,28 @@ def show_notification(notification_id: int) -> Any:
     with work(g.tenant_id, write=False) as session:
         found = find(session, Notification, notification_id, "notification_id")
         return asdict(service.result_of(session, found))
+
+
+@blueprint.post("/notifications/<int:notification_id>/retry")
+@operation(TAG, NotificationShown, 404, 409, status=201)
+def retry_notification(notification_id: int) -> Any:
+    """Send a failed or skipped notification again, as a new one; refused (409) where it would not be true any more."""
+    with work(g.tenant_id) as session:
+        find(session, Notification, notification_id, "notification_id")
+        return asdict(service.result_of(session, _allowed(repeats.retry, session, notification_id))), 201
+
+
+@blueprint.post("/notifications/<int:notification_id>/cancel")
+@operation(TAG, NotificationShown, 404, 409)
+def cancel_notification(notification_id: int) -> Any:
+    """Take back a notification that waits; refused (409) once it is being sent."""
+    with work(g.tenant_id) as session:
+        find(session, Notification, notification_id, "notification_id")
+        return asdict(service.result_of(session, _allowed(repeats.cancel, session, notification_id)))
+
+
+def _allowed(verb: Callable[[Session, int], Notification], session: Session, notification_id: int) -> Notification:
+    try:
+        return verb(session, notification_id)
+    except service.NotificationRefused as error:
+        raise NotAllowed(f"notification {notification_id} {error.detail}") from None

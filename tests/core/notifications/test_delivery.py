@@ -1,9 +1,7 @@
 """From a booking to what was said: planned with it, sent once, and every outcome explained."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,119 +12,19 @@ from citaplanner_core.booking import appointments as verbs
 from citaplanner_core.booking.models import Appointment, Branch
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.hooks import lifecycle
-from citaplanner_core.hooks.registry import registry
 from citaplanner_core.hooks.types import (
     Ambiguous,
     AuthFailed,
-    Message,
     Permanent,
-    Receipt,
-    Recipient,
     Retry,
-    TextFamily,
 )
-from citaplanner_core.notifications import delivery, service
+from citaplanner_core.notifications import delivery, repeats, service
 from citaplanner_core.notifications.consents import record_consent
 from citaplanner_core.notifications.models import Delivery, Notification
 from citaplanner_core.notifications.opt_outs import OptOut
 from citaplanner_core.testing.factories import make_client, make_professional, make_service
 from citaplanner_core.testing.worker import run_due
-
-
-@dataclass
-class FakeChannel:
-    """A channel whose next answers a test sets; an exception is raised, None means sent."""
-
-    key: str
-    label: str = "Fake"
-    on_unknown: Literal["resend", "hold"] = "resend"
-    text_family: TextFamily = "chat"
-    address: str | None = "somewhere"
-    answers: list[Exception | None] = field(default_factory=list)
-    sent: list[Message] = field(default_factory=list)
-
-    def address_of(self, recipient: Recipient) -> str | None:
-        return self.address
-
-    def check(self, settings: Mapping[str, Any]) -> dict[str, str]:
-        return {}
-
-    def send(self, message: Message, settings: Mapping[str, Any]) -> Receipt:
-        answer = self.answers.pop(0) if self.answers else None
-        if not isinstance(answer, Retry | AuthFailed | Permanent):
-            self.sent.append(message)
-        if answer is not None:
-            raise answer
-        return Receipt(f"{self.key}-{message.notification_id}-{len(self.sent)}")
-
-
-@dataclass
-class AskableChannel(FakeChannel):
-    """A channel that can be asked what arrived."""
-
-    def find_sent(self, message: Message, settings: Mapping[str, Any]) -> Receipt | None:
-        found = [one for one in self.sent if one.key == message.key]
-        return Receipt(f"{self.key}-found") if found else None
-
-
-@dataclass
-class Scene:
-    """A tenant with a first and a second channel."""
-
-    app: Flask
-    tenant: int
-    first: FakeChannel
-    second: FakeChannel
-    appointment: int = 0
-    client: int = 0
-
-    def book(self, *, days: float = 3, by: Literal["client", "staff"] = "client", **client: Any) -> int:
-        with work(self.tenant) as session:
-            self.client = make_client(session, **client).id
-            start = utcnow().replace(microsecond=0) + timedelta(days=days)
-            self.appointment = verbs.book(
-                session,
-                client_id=self.client,
-                service_id=make_service(session).id,
-                professional_id=make_professional(session).id,
-                branch_id=session.scalars(select(Branch.id)).one(),
-                start=start,
-                booked_by=by,
-            ).id
-        return self.appointment
-
-    def statuses(self) -> dict[str, str]:
-        with work(self.tenant, write=False) as session:
-            rows = session.scalars(select(Notification).order_by(Notification.id)).all()
-            return {row.rule: row.status + (f" {row.reason}" if row.reason else "") for row in rows}
-
-    def make_due(self) -> None:
-        """Let whatever waits be due now."""
-        with work(self.tenant) as session:
-            past = utcnow() - timedelta(seconds=1)
-            session.execute(update(Notification).where(Notification.status == "PENDING").values(due=past))
-
-    def run(self, *, times: int = 1) -> None:
-        for _ in range(times):
-            run_due(self.app)
-            if times > 1:
-                self.make_due()
-
-
-@pytest.fixture
-def scene(app: Flask, tenant: int) -> Iterator[Scene]:
-    first, second = FakeChannel("chatwoot"), FakeChannel("email", text_family="mail")
-    before = dict(registry().channels)
-    registry().channels = {"log": before["log"], "chatwoot": ("chatwoot", first), "email": ("email", second)}
-    for name in ("chatwoot", "email"):
-        lifecycle.enable(name, tenant)
-    yield Scene(app, tenant, first, second)
-    registry().channels = before
-
-
-def only(scene: Scene, channel: FakeChannel) -> None:
-    registry().channels[channel.key] = (channel.key, channel)
-    scene.first = channel
+from tests.core.notifications.support import AskableChannel, Scene, only
 
 
 def test_a_booking_tells_the_client_at_once_and_plans_two_reminders(scene: Scene) -> None:
@@ -274,7 +172,11 @@ def test_a_temporary_failure_waits_and_obeys_the_provider(scene: Scene) -> None:
 def test_it_gives_up_in_the_end_with_a_reason(scene: Scene) -> None:
     scene.first.answers = [Retry("down")] * 50
     scene.book(preferred_channel="chatwoot")
-    scene.run(times=14)
+    scene.run(times=2)
+    assert scene.statuses()["confirmation"] == "PENDING unreachable"
+    with work(scene.tenant) as session:
+        session.execute(update(Delivery).values(started_at=utcnow() - delivery.GIVE_UP_AFTER))
+    scene.run(times=2)
     assert scene.statuses()["confirmation"] == "FAILED unreachable"
     assert scene.first.sent == []
 
@@ -487,7 +389,7 @@ def test_a_failed_one_is_sent_again_as_a_new_one(scene: Scene) -> None:
     )
     scene.run()
     with work(scene.tenant) as session:
-        again = service.retry(session, first.notification_id)
+        again = repeats.retry(session, first.notification_id)
         assert again.retry_of == first.notification_id
         again_id = again.id
     scene.run()

@@ -125,3 +125,19 @@ def test_a_wait_that_cannot_be_is_refused(business: Business, api: Api) -> None:
 
 def test_a_type_may_be_written_in_any_case(business: Business, api: Api) -> None:
     assert api.post("/notifications", business.message(type="promotion")).status_code == 202
+
+
+def test_what_waits_is_taken_back_and_sent_again_only_if_it_failed(app: Flask, business: Business, api: Api) -> None:
+    number = api.post("/notifications", business.message()).json["notification_id"]
+    assert api.post(f"/notifications/{number}/cancel").json["status"] == "CANCELLED"
+    for verb in ("cancel", "retry"):
+        answer = api.post(f"/notifications/{number}/{verb}")
+        assert answer.status_code == 409
+        assert "is CANCELLED" in answer.json["detail"]
+        assert api.post(f"/notifications/999999/{verb}").status_code == 404
+    failing = api.post("/notifications", business.message(message=None, template="NO_SUCH")).json["notification_id"]
+    run_due(app)
+    assert api.get(f"/notifications/{failing}").json["status"] == "FAILED"
+    again = api.post(f"/notifications/{failing}/retry")
+    assert (again.status_code, again.json["status"]) == (201, "PENDING")
+    assert again.json["notification_id"] > failing

@@ -15,7 +15,17 @@ from citaplanner_core.booking import appointments
 from citaplanner_core.booking.models import Branch, ClientPhone
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.hooks import lifecycle
-from citaplanner_core.hooks.types import Ambiguous, Askable, AuthFailed, Message, Permanent, Receipt, Recipient, Retry
+from citaplanner_core.hooks.types import (
+    Ambiguous,
+    Askable,
+    AuthFailed,
+    Limited,
+    Message,
+    Permanent,
+    Receipt,
+    Recipient,
+    Retry,
+)
 from citaplanner_core.http import outbound
 from citaplanner_core.notifications.models import Delivery, Notification
 from citaplanner_core.testing.factories import make_client, make_professional, make_service
@@ -394,7 +404,7 @@ def test_an_identifier_from_a_web_widget_is_nobodys(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        ({"status": 429}, Retry),
+        ({"status": 429}, Limited),
         ({"status": 500, "method": "GET"}, Retry),
         ({"status": 401}, AuthFailed),
         ({"status": 422}, Permanent),
