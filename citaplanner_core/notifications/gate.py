@@ -24,7 +24,7 @@ FIRST_PAUSE_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 900
 PROBE_SECONDS = 120
 """A probe that was never heard of again is forgotten after so long: as long as a notification's lease."""
-PROBING_PAUSE_SECONDS = 5
+PROBING_PAUSE_SECONDS = 1
 
 Trouble = Literal["auth_failed", "unreachable", "limited"]
 log = structlog.get_logger()
@@ -178,10 +178,11 @@ def take_place(
     interval = timedelta(seconds=1 / pace.per_second)
     burst = max(timedelta(seconds=1) - interval, timedelta(0))
     free = max(state.next_free or now, now)
-    if free - burst <= now:
+    soonest = free - burst
+    if soonest <= now:
         state.next_free = free + interval
         return None
     line = "next_urgent" if urgent else "next_bulk"
-    turn: datetime = max(getattr(state, line) or free, state.next_urgent or free, free - burst)
+    turn: datetime = max(getattr(state, line) or soonest, state.next_urgent or soonest, soonest)
     setattr(state, line, turn + interval)
     return Hold(turn, "limited", f"at most {pace.per_second:g} messages a second")

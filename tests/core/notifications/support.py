@@ -13,7 +13,7 @@ from citaplanner_core.booking.models import Branch
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.hooks.registry import registry
 from citaplanner_core.hooks.types import AuthFailed, Message, Permanent, Receipt, Recipient, Retry, TextFamily
-from citaplanner_core.notifications.models import Notification
+from citaplanner_core.notifications.models import ChannelState, Notification
 from citaplanner_core.testing.factories import make_client, make_professional, make_service
 from citaplanner_core.testing.worker import run_due
 
@@ -86,10 +86,11 @@ class Scene:
             return {row.rule: row.status + (f" {row.reason}" if row.reason else "") for row in rows}
 
     def make_due(self) -> None:
-        """Let whatever waits be due now."""
+        """Let whatever waits be due now, and every channel that is held be tried."""
         with work(self.tenant) as session:
             past = utcnow() - timedelta(seconds=1)
             session.execute(update(Notification).where(Notification.status == "PENDING").values(due=past))
+            session.execute(update(ChannelState).where(ChannelState.open_until.is_not(None)).values(open_until=past))
 
     def run(self, *, times: int = 1) -> None:
         for _ in range(times):

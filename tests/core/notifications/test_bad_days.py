@@ -4,7 +4,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -167,18 +166,29 @@ def test_a_storm_of_limits_costs_few_calls_and_loses_nothing(scene: Scene) -> No
 
 
 def test_a_pace_spaces_what_waits_and_lets_promotions_wait_behind(scene: Scene) -> None:
-    scene.first.pace = Pace(per_second=2)  # type: ignore[attr-defined]  # an optional attribute
-    say(scene, 8, type="PROMOTION")
-    say(scene, 3)
+    pace = Pace(per_second=2)
+    now = utcnow()
+    with work(scene.tenant) as session:
+
+        def take(*, urgent: bool, later: float = 0) -> float | None:
+            at = now + timedelta(seconds=later)
+            hold = gate.take_place(session, "chatwoot", pace, 1, at, urgent=urgent)
+            return None if hold is None else (hold.until - now).total_seconds()
+
+        assert [take(urgent=False) for _ in range(5)] == [None, None, 0.5, 1, 1.5]
+        assert [take(urgent=True) for _ in range(2)] == [0.5, 1]
+        assert take(urgent=False) == 2
+        assert [take(urgent=True, later=0.5), take(urgent=True, later=0.5)] == [None, 1.5]
+
+
+def test_a_message_without_a_place_waits_for_it_in_its_lane(scene: Scene) -> None:
+    scene.first.pace = Pace(per_second=0.01)  # type: ignore[attr-defined]  # an optional attribute
+    say(scene, 2)
     scene.run()
-    sent = [row for row in rows(scene) if row.status == "SENT"]
-    assert 2 <= len(sent) <= 3
-    waiting = sorted((row.due, row.type) for row in rows(scene) if row.status == "PENDING")
-    gaps = [later[0] - sooner[0] for sooner, later in pairwise(waiting) if sooner[1] == later[1]]
-    assert all(gap >= timedelta(seconds=0.49) for gap in gaps)
-    reminders = [due for due, kind in waiting if kind == "PAYMENT_REMINDER"]
-    assert max(reminders) < utcnow() + timedelta(seconds=3)
-    assert all(row.attempt == 0 for row in rows(scene) if row.status == "PENDING")
+    sent, waits = rows(scene)
+    assert (sent.status, waits.status, waits.attempt, waits.lane) == ("SENT", "PENDING", 0, "chatwoot")
+    assert waits.due > utcnow() + timedelta(seconds=60)
+    assert len(deliveries(scene)) == 1
 
 
 def test_two_messages_to_one_person_keep_their_distance(scene: Scene) -> None:
