@@ -3,6 +3,7 @@
 `create_app` is loaded on first use, so that `import citaplanner_core.phones` stays cheap.
 """
 
+import zoneinfo
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "create_app"]
+
+
+# Every machine of a deployment knows the same clock changes: those of the pinned tzdata, not of its own system.
+zoneinfo.reset_tzpath(())
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,8 @@ ACTORS = ("client", "staff", "system")
 CONFIRMATIONS = ("automatic", "staff", "client")
 """What confirms a booking: at once, a member of staff, or the client's own answer."""
 
+TONES = ("tu", "usted")
+
 BLOCKING = "status IN ('PENDING', 'CONFIRMED')"
 
 
@@ -39,10 +41,16 @@ class Tenant(Base):
     Between `quiet_from` and `quiet_until` (wall clock of the branch, `HH:MM`; None = never) automatic messages wait.
     `daily_limit` is how many of them one person gets in a day of the branch (None = any number). `feedback_url` is
     where clients are asked what they think; without it nobody is asked.
+
+    `tone` is how it addresses its clients; `folds_sms`: text messages are written in the GSM alphabet.
     """
 
     __tablename__ = "tenant"
-    __table_args__ = (UniqueConstraint("slug"), _one_of("confirmation", CONFIRMATIONS, "confirmation"))
+    __table_args__ = (
+        UniqueConstraint("slug"),
+        _one_of("confirmation", CONFIRMATIONS, "confirmation"),
+        _one_of("tone", TONES, "tone"),
+    )
 
     slug: Mapped[str]
     name: Mapped[str]
@@ -58,6 +66,8 @@ class Tenant(Base):
     quiet_until: Mapped[str | None] = mapped_column(default="08:00")
     daily_limit: Mapped[int | None] = mapped_column(default=6)
     feedback_url: Mapped[str | None]
+    tone: Mapped[str] = mapped_column(default="tu")
+    folds_sms: Mapped[bool] = mapped_column(default=True)
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
@@ -84,7 +94,7 @@ class Professional(TenantScoped, Base):
 
 
 class Service(TenantScoped, Base):
-    """Something a client books. Durations and buffers in minutes."""
+    """Something a client books. Durations and buffers in minutes. A discreet one is not named in messages."""
 
     __tablename__ = "service"
 
@@ -96,6 +106,7 @@ class Service(TenantScoped, Base):
     duration_minutes: Mapped[int]
     buffer_before_minutes: Mapped[int] = mapped_column(default=0)
     buffer_after_minutes: Mapped[int] = mapped_column(default=0)
+    is_discreet: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
 
 

@@ -1,12 +1,15 @@
-"""The message texts that ship with the core: one file a language in `texts/`."""
+"""The message texts that ship with the core: one file a language in `texts/`.
+
+A language that addresses people in two ways (tú, usted) has a second file, named after the formal one.
+"""
 
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 from citaplanner_core.hooks.types import TextFamily
 
@@ -31,7 +34,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a language writes dates and times. Dates and times are CLDR patterns, the rest holds `{date}` or `{time}`."""
+    """How a language writes dates and times. Dates and times are CLDR patterns, the rest holds `{date}` or `{time}`.
+
+    `unnamed_service` stands for a service that is not to be named, `…_formal` to a person addressed as usted.
+    """
 
     locale: str
     date: str
@@ -44,15 +50,19 @@ class Wording:
     at_time: str
     at_one: str
     cancel_reason: str
+    in_zone: str
+    unnamed_service: str
+    unnamed_service_formal: str
     status: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """Everything one file of `texts/` says: `texts` by key and family."""
+    """What `texts/` says in a language: `texts` by key and family, `formal` the same to people one calls usted."""
 
     wording: Wording
     texts: Mapping[str, Mapping[str, Text]]
+    formal: Mapping[str, Mapping[str, Text]]
 
 
 class UnknownText(LookupError):
@@ -62,8 +72,11 @@ class UnknownText(LookupError):
 @cache
 def languages() -> tuple[str, ...]:
     """Return the codes of the languages that have texts."""
-    folder = files(__package__) / "texts"
-    return tuple(sorted(file.name[:-5] for file in folder.iterdir() if file.name.endswith(".toml")))
+    return tuple(sorted(name for name in _files() if "_" not in name))
+
+
+def _files() -> list[str]:
+    return [file.name[:-5] for file in (files(__package__) / "texts").iterdir() if file.name.endswith(".toml")]
 
 
 def known_language(code: str) -> str:
@@ -74,25 +87,45 @@ def known_language(code: str) -> str:
 
 @cache
 def language(code: str) -> Language:
-    """Return what the file of a language says; `code` as `known_language` gives it."""
-    data = tomllib.loads((files(__package__) / "texts" / f"{code}.toml").read_text("utf-8"))
+    """Return what the files of a language say; `code` as `known_language` gives it."""
+    data = _read(code)
     wording = Wording(**data.pop("wording"))
     texts = {
         key: {family: Text(**{**text, "body": text["body"].strip()}) for family, text in by_family.items()}
         for key, by_family in data.items()
     }
-    return Language(wording, texts)
+    formal = {key: dict(by_family) for key, by_family in texts.items()}
+    for key, by_family in _read(f"{code}_usted").items():
+        for family, text in by_family.items():
+            formal[key][family] = replace(texts[key][family], **{**text, "body": text["body"].strip()})
+    return Language(wording, texts, formal)
 
 
-def find_text(key: str, *, family: TextFamily, code: str) -> Text:
+def _read(name: str) -> dict[str, Any]:
+    if name not in _files():
+        return {}
+    return tomllib.loads((files(__package__) / "texts" / f"{name}.toml").read_text("utf-8"))
+
+
+def text_names(key: str) -> tuple[str, ...]:
+    """Return the names under which a text is looked up, the most exact first.
+
+    A reminder's offset without a text of its own gets the one for 1440 minutes.
+    """
+    base = key.partition(":")[0]
+    return tuple(dict.fromkeys((key, f"{base}:{USUAL_OFFSET}", base)))
+
+
+def find_text(key: str, *, family: TextFamily, code: str, tone: str = "tu") -> Text:
     """Return the text for a key (`APPOINTMENT_REMINDER:60`, `REPLY_CONFIRMED`…) in a language.
 
-    A reminder's offset without a text of its own gets the one for 1440 minutes; a key that has no text of this
-    family, as replies have none for mail, gets its chat or mail text. Raises `UnknownText`.
+    `tone` is `tu` or `usted`, the same in a language without that difference. Names are tried as in `text_names`; a
+    key that has no text of this family, as replies have none for mail, gets its chat or mail text. Raises
+    `UnknownText`.
     """
-    texts = language(known_language(code)).texts
-    base = key.partition(":")[0]
-    for name in (key, f"{base}:{USUAL_OFFSET}", base):
+    found = language(known_language(code))
+    texts = found.formal if tone == "usted" else found.texts
+    for name in text_names(key):
         by_family = texts.get(name, {})
         for kind in (family, "chat", "mail"):
             if kind in by_family:

@@ -16,7 +16,7 @@ from liquid.exceptions import LiquidError, UndefinedError
 from liquid.undefined import Undefined
 
 from citaplanner_core.hooks.types import TextFamily
-from citaplanner_core.notifications.catalogue import Question, UnknownText, find_text
+from citaplanner_core.notifications.catalogue import Question, Text, UnknownText, find_text
 from citaplanner_core.notifications.variables import KNOWN_NAMES, SPANISH_NAMES
 
 MAX_SOURCE = 10_000
@@ -100,8 +100,23 @@ def render(
     language: str,
     variables: Mapping[str, object],
     message: str | None = None,
+    tone: str = "tu",
 ) -> Rendered:
-    """Return the message for a text key (see `find_text`) in a family and a language.
+    """Return the message that the catalogue's text for a key (see `find_text`) makes of the variables.
+
+    See `render_text`; raises `TemplateError` for an unknown text, too.
+    """
+    try:
+        text = find_text(key, family=family, code=language, tone=tone)
+    except UnknownText as error:
+        raise TemplateError(Problem(str(error))) from None
+    return render_text(text, family=family, variables=variables, message=message)
+
+
+def render_text(
+    text: Text, *, family: TextFamily, variables: Mapping[str, object], message: str | None = None
+) -> Rendered:
+    """Return the message that a text of a family makes of the variables.
 
     A variable with an empty or blank value is false in a condition and prints nothing. `variables` may hold names of
     the caller's own besides the known ones. Values are data: never read as Liquid, cut after 4,000 characters.
@@ -109,13 +124,9 @@ def render(
     With `message`, those words are sent instead of the text: in them `{{clientName}}` and `{cliente}` are replaced,
     and all other braces stay as typed, except that a slip of the pen in a known name is an error.
 
-    Raises `TemplateError` for an unknown text, an unknown variable, a text that prints a variable without value,
-    and whatever else is wrong with it.
+    Raises `TemplateError` for an unknown variable, a text that prints a variable without value, and whatever else is
+    wrong with it.
     """
-    try:
-        text = find_text(key, family=family, code=language)
-    except UnknownText as error:
-        raise TemplateError(Problem(str(error))) from None
     values = {name: _clean(value) for name, value in variables.items()}
     with_subject = family in ("mail", "push")
     if message is not None:
@@ -123,6 +134,11 @@ def render(
         return Rendered(subject, _fill(message, values), "reminder" if text.question else None)
     subject = _one_line(_render(text.subject, values)) if with_subject and text.subject else None
     return Rendered(subject, _tidy(_render(text.body, values)), text.question)
+
+
+def names_in(source: str) -> frozenset[str]:
+    """Return the variables that a text asks for; raise `TemplateError` for one that cannot be used."""
+    return _compile(source).names
 
 
 def validate_template(text: str, extra: Iterable[str] = ()) -> list[Problem]:

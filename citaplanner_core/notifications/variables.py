@@ -1,17 +1,21 @@
 """The variables of message texts: which there are, and their values for a client and an appointment."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_time
+import phonenumbers
+from babel.dates import format_date, format_time, get_timezone_location
 from babel.lists import format_list
 from babel.units import format_unit
+from phonenumbers.timezone import time_zones_for_number
 
 from citaplanner_core.booking.models import Appointment, Client, Tenant
 from citaplanner_core.notifications.catalogue import Wording, known_language, language
 
 CLIENT_NAMES = (
     *("clientName", "clientFirstName", "clientLastName", "clientEmail", "clientPhone"),
+    *("recipientName", "recipientFirstName"),
     *("businessName", "businessPhone", "businessAddress", "businessEmail"),
     *("bookingUrl", "panelUrl"),
 )
@@ -23,7 +27,7 @@ APPOINTMENT_NAMES = (
     *("oldDate", "oldDateShort", "oldTime", "newDate", "newDateShort", "newTime"),
     *("serviceName", "serviceDuration", "servicePrice", "duration", "price"),
     *("staffName", "professionalName", "professionalPhone", "branchName", "branchAddress", "branchPhone"),
-    *("cancelReasonLine", "manageUrl"),
+    *("cancelReasonLine", "manageUrl", "visitorName", "isDiscreet"),
 )
 """What `appointment_variables` gives besides."""
 
@@ -66,11 +70,14 @@ def business_variables(tenant: Tenant) -> dict[str, str]:
 def client_variables(client: Client, tenant: Tenant) -> dict[str, str]:
     """Return the values that belong to a client and a business, without an appointment.
 
-    What is not known is an empty string: a text leaves out the sentence that needs it.
+    `recipient…` is whom we write to, here the client. What is not known is an empty string: a text leaves out the
+    sentence that needs it.
     """
     return business_variables(tenant) | {
         "clientName": _one_line(client.name),
         "clientFirstName": _one_line(client.first_name),
+        "recipientName": _one_line(client.name),
+        "recipientFirstName": _one_line(client.first_name),
         "clientLastName": _one_line(client.last_name),
         "clientEmail": client.email or "",
         "clientPhone": client.phones[0].e164 if client.phones else "",
@@ -85,13 +92,18 @@ def appointment_variables(
     now: datetime,
     old_start: datetime | None = None,
     manage_url: str = "",
+    recipient: Client | None = None,
+    name_zone: bool = True,
 ) -> dict[str, str]:
     """Return the values for a message about an appointment, in a language and in the branch's zone.
 
     `now` and `old_start` (where the appointment was before a change) are aware datetimes; `language_code` is the
-    recipient's. Everything in `CLIENT_NAMES` and `APPOINTMENT_NAMES` has a value, empty where nothing is known
-    (prices are not kept). The cancel reason is shown unless the client cancelled by answering: those are the
-    client's own words. Raises `ZoneInfoNotFoundError` for a branch whose zone does not exist.
+    recipient's. `recipient` is whom we write to when that is not the client who comes: then `visitorName` says who
+    does. A service marked discreet is not named: `isDiscreet` is `yes` and `serviceName` says "your appointment".
+    With `name_zone` the times name the branch's zone where the recipient's clock shows another hour. Everything in
+    `CLIENT_NAMES` and `APPOINTMENT_NAMES` has a value, empty where nothing is known (prices are not kept). The cancel
+    reason is shown unless the client cancelled by answering: those are the client's own words. Raises
+    `ZoneInfoNotFoundError` for a branch whose zone does not exist.
     """
     wording = language(known_language(language_code)).wording
     branch, service = appointment.branch, appointment.service
@@ -100,8 +112,13 @@ def appointment_variables(
     professional = _one_line(appointment.professional.name)
     duration = span(service.duration_minutes, wording)
     shown_reason = appointment.cancel_reason if appointment.answer != "no" else None
-    date, date_short, time = _moment(start, wording)
-    old_date, old_date_short, old_time = _moment(old_start.astimezone(zone), wording) if old_start else ("", "", "")
+    reader = recipient or appointment.client
+    date, date_short, time = moment(start, wording)
+    if name_zone and _reads_another_clock(reader, start, tenant):
+        place = get_timezone_location(zone, locale=wording.locale, return_city=True).rpartition("/")[2]
+        time = wording.in_zone.format(time=time, place=place)
+    unnamed = wording.unnamed_service_formal if tenant.tone == "usted" else wording.unnamed_service
+    old_date, old_date_short, old_time = moment(old_start.astimezone(zone), wording) if old_start else ("", "", "")
     return (
         dict.fromkeys(APPOINTMENT_NAMES, "")
         | client_variables(appointment.client, tenant)
@@ -122,7 +139,11 @@ def appointment_variables(
             "newDate": date,
             "newDateShort": date_short,
             "newTime": time,
-            "serviceName": _one_line(service.name),
+            "serviceName": unnamed if service.is_discreet else _one_line(service.name),
+            "isDiscreet": "yes" if service.is_discreet else "",
+            "recipientName": _one_line(reader.name),
+            "recipientFirstName": _one_line(reader.first_name),
+            "visitorName": _one_line(appointment.client.first_name) if reader.id != appointment.client.id else "",
             "serviceDuration": duration,
             "duration": duration,
             "staffName": professional,
@@ -136,13 +157,29 @@ def appointment_variables(
     )
 
 
-def _moment(local: datetime, wording: Wording) -> tuple[str, str, str]:
+def moment(local: datetime, wording: Wording) -> tuple[str, str, str]:
     """Return date, short date and time; ordinary spaces instead of CLDR's narrow ones, as people type them."""
     return (
         format_date(local, wording.date, wording.locale),
         format_date(local, wording.date_short, wording.locale),
         _one_line(format_time(local.time(), wording.time, locale=wording.locale)),
     )
+
+
+def _reads_another_clock(reader: Client, start: datetime, tenant: Tenant) -> bool:
+    """Tell whether where this person's phone is from, else where the business is, it is another hour at `start`."""
+    zones = _zones_of(reader.phones[0].e164) if reader.phones else ()
+    return all(start.astimezone(ZoneInfo(zone)).utcoffset() != start.utcoffset() for zone in zones or (tenant.zone,))
+
+
+@lru_cache(maxsize=4096)
+def _zones_of(e164: str) -> tuple[str, ...]:
+    """Return the zones a number may be in, none where that is not known."""
+    try:
+        found = time_zones_for_number(phonenumbers.parse(e164))
+    except phonenumbers.NumberParseException:
+        return ()
+    return tuple(zone for zone in found if zone != "Etc/Unknown")
 
 
 def _day(local: datetime, today: datetime, date: str, wording: Wording) -> str:

@@ -1,50 +1,86 @@
 """What a notification says: the text of its type in the recipient's language, filled with what is true now."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.models import Tenant
+from citaplanner_core.booking.models import Appointment, Client, Tenant
 from citaplanner_core.database import database_now
-from citaplanner_core.hooks.types import Channel, Recipient
+from citaplanner_core.hooks.types import Channel, Recipient, TextFamily
 from citaplanner_core.notifications import variables
 from citaplanner_core.notifications.choice import Verdict
 from citaplanner_core.notifications.links import new_link
 from citaplanner_core.notifications.models import FAILED, Notification
+from citaplanner_core.notifications.own_texts import choose_text
+from citaplanner_core.notifications.sms import fold
 from citaplanner_core.notifications.staff import staff_variables
-from citaplanner_core.notifications.templates import TemplateError, render
+from citaplanner_core.notifications.templates import Rendered, TemplateError, names_in, render_text
 
 
 def compose(
     session: Session, notification: Notification, recipient: Recipient, tenant: Tenant, channel: Channel
 ) -> tuple[str, str | None, str | None]:
     """Return (body, subject, question). Raises a `Verdict` when the text cannot be made."""
-    appointment = notification.appointment
-    values: dict[str, object]
+    client, appointment, more = notification.recipient, notification.appointment, notification.variables
     if notification.staff_contact is not None:
-        now = database_now(session)
-        values = {**staff_variables(notification.variables, appointment, tenant, recipient.language, now)}
-    else:
-        values = {**variables.client_variables(notification.recipient, tenant)}
-    if appointment is not None and notification.staff_contact is None:
-        old = notification.variables.get("oldStart")
-        values |= variables.appointment_variables(
-            appointment,
-            tenant,
-            language_code=recipient.language,
-            now=database_now(session),
-            old_start=datetime.fromisoformat(old) if old else None,
-            manage_url=new_link(session, appointment),
-        )
-    values |= {key: value for key, value in notification.variables.items() if key != "oldStart"}
+        more = {**staff_variables(more, appointment, tenant, recipient.language, database_now(session))}
+        client = appointment = None
     try:
-        rendered = render(
+        rendered = say(
+            session,
             notification.template or notification.type,
+            tenant=tenant,
+            channel=channel.key,
             family=channel.text_family,
             language=recipient.language,
-            variables=values,
+            client=client,
+            appointment=appointment,
+            more=more,
             message=notification.message,
         )
     except TemplateError as error:
         raise Verdict(FAILED, "template_error", str(error)) from error
     return rendered.body, rendered.subject, rendered.question
+
+
+def say(
+    session: Session,
+    key: str,
+    *,
+    tenant: Tenant,
+    channel: str | None,
+    family: TextFamily,
+    language: str,
+    client: Client | None = None,
+    appointment: Appointment | None = None,
+    more: Mapping[str, object] | None = None,
+    message: str | None = None,
+) -> Rendered:
+    """Return what a business says to a client for a text key, over a channel (None: any of that family).
+
+    The text is the tenant's own or the catalogue's, in the tenant's tone; `client` is whom we write to. `more` are
+    further variables, among them `oldStart`, an ISO time: where the appointment was before a change. `message` are
+    words that are sent instead. A text of the family `short` is folded to the GSM alphabet unless the tenant wants it
+    as written. Raises `TemplateError`.
+    """
+    text = choose_text(session, key, channel=channel, family=family, language=language, tone=tenant.tone)
+    given = dict(more or {})
+    old = given.pop("oldStart", None)
+    values: dict[str, object] = {"businessName": tenant.name}
+    if client is not None:
+        values |= variables.client_variables(client, tenant)
+    if appointment is not None:
+        asks_link = "manageUrl" in (message or "") or (message is None and "manageUrl" in names_in(text.body))
+        values |= variables.appointment_variables(
+            appointment,
+            tenant,
+            language_code=language,
+            now=database_now(session),
+            old_start=datetime.fromisoformat(str(old)) if old else None,
+            manage_url=new_link(session, appointment) if asks_link else "",
+            recipient=client,
+        )
+    rendered = render_text(text, family=family, variables=values | given, message=message)
+    return replace(rendered, body=fold(rendered.body)) if family == "short" and tenant.folds_sms else rendered

@@ -200,7 +200,7 @@ def _state(appointment: Appointment, now: datetime) -> str:
 def _view(session: Session, appointment: Appointment, now: datetime) -> View:
     tenant = session.get_one(Tenant, current_tenant())
     code = asked_language(known_language(appointment.client.language or tenant.language))
-    said = appointment_variables(appointment, tenant, language_code=code, now=now)
+    said = appointment_variables(appointment, tenant, language_code=code, now=now, name_zone=False)
     state = _state(appointment, now)
     choices = CHOICES.get(state, ())
     if state == "confirmed" and appointment.answer == "yes":

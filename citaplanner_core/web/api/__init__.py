@@ -8,6 +8,7 @@ from citaplanner_core.web.api import (
     opt_outs,
     policy,
     staff,
+    templates,
     timelines,
 )
 from citaplanner_core.web.api.base import blueprint
@@ -23,5 +24,6 @@ __all__ = [
     "policy",
     "spec",
     "staff",
+    "templates",
     "timelines",
 ]

@@ -33,7 +33,16 @@ TEXTS = [
     for family in by_family
 ]
 MAY_BE_EMPTY = (
-    *("clientFirstName", "manageUrl", "bookingUrl", "panelUrl", "branchPhone", "branchAddress"),
+    *(
+        "recipientFirstName",
+        "visitorName",
+        "isDiscreet",
+        "manageUrl",
+        "bookingUrl",
+        "panelUrl",
+        "branchPhone",
+        "branchAddress",
+    ),
     "cancelReasonLine",
     *("feedbackUrl", "paymentUrl", "unsubscribeUrl", "dueDate", "dueDateShort", "invoiceNumber"),
     *("promotionValidUntil", "promotionValidUntilShort", "nextOpening", "replyText"),
@@ -89,7 +98,8 @@ def values(code: str = "es", **other: object) -> dict[str, object]:
     return {
         **known,
         **dict.fromkeys(urls, "https://citas.example/x"),
-        **dict.fromkeys(dates, known["newDate"]),
+        **dict.fromkeys((name for name in dates if not name.endswith("Short")), known["newDate"]),
+        **dict.fromkeys((name for name in dates if name.endswith("Short")), known["newDateShort"]),
         "promotionMessage": "Limpieza con 20 % de descuento",
         "amount": "$450.00",
         "invoiceNumber": "A-12",

@@ -148,7 +148,7 @@ NASTY = [
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_name_is_never_read_as_a_text(name: str, family: TextFamily) -> None:
     rendered = render(
-        "FEEDBACK_REQUEST", family=family, language="es", variables=sample(clientFirstName=name, businessName=name)
+        "FEEDBACK_REQUEST", family=family, language="es", variables=sample(recipientFirstName=name, businessName=name)
     )
     assert name in rendered.body
 
@@ -178,7 +178,7 @@ def test_zero_is_a_value_and_nothing_is_none() -> None:
 
 
 def test_a_blank_name_is_no_name() -> None:
-    assert chat("REPLY_CONFIRMED", clientFirstName=" \u00a0").startswith("¡Gracias! Tu cita")
+    assert chat("REPLY_CONFIRMED", recipientFirstName=" \u00a0").startswith("¡Gracias! Tu cita")
 
 
 def test_endless_values_are_cut() -> None:
@@ -211,7 +211,7 @@ def test_any_words_make_a_message(words: str, text: tuple[str, str, TextFamily])
     )
 )
 def test_any_name_arrives_as_it_is(name: str) -> None:
-    assert f"¡Gracias, {name}! Tu cita" in chat("REPLY_CONFIRMED", clientFirstName=name)
+    assert f"¡Gracias, {name}! Tu cita" in chat("REPLY_CONFIRMED", recipientFirstName=name)
 
 
 @given(

@@ -34,6 +34,7 @@ def words(
         now=now,
         old_start=old_start,
         manage_url=manage_url,
+        name_zone=False,
     )
 
 
@@ -42,6 +43,10 @@ def test_everything_in_spanish() -> None:
         "clientName": "Laura Gómez",
         "clientFirstName": "Laura",
         "clientLastName": "Gómez",
+        "recipientName": "Laura Gómez",
+        "recipientFirstName": "Laura",
+        "visitorName": "",
+        "isDiscreet": "",
         "clientEmail": "laura@example.com",
         "clientPhone": "+525512345678",
         "businessName": "Clínica Sonrisa",

@@ -19,7 +19,12 @@ SCHEMA_WORDS = {
 
 WITH_BODY = ("post", "put", "patch")
 WITHOUT_BODY = {f"/api/v1/notifications/{{notification_id}}/{verb}" for verb in ("retry", "cancel")}
-NAME_ROWS = {("/api/v1/appointments", "post"), ("/api/v1/availability", "get")}
+NAME_ROWS = {
+    ("/api/v1/appointments", "post"),
+    ("/api/v1/availability", "get"),
+    ("/api/v1/message-templates", "delete"),
+    ("/api/v1/message-templates/preview", "post"),
+}
 """What names rows elsewhere than in its address."""
 
 
