@@ -16,7 +16,7 @@ from citaplanner_core.notifications.models import FAILED, Notification
 from citaplanner_core.notifications.own_texts import choose_text
 from citaplanner_core.notifications.sms import fold
 from citaplanner_core.notifications.staff import staff_variables
-from citaplanner_core.notifications.templates import Rendered, TemplateError, names_in, render_text
+from citaplanner_core.notifications.templates import Rendered, TemplateError, names_in, render, render_text
 
 
 def compose(
@@ -57,13 +57,14 @@ def say(
     appointment: Appointment | None = None,
     more: Mapping[str, object] | None = None,
     message: str | None = None,
+    or_ours: bool = False,
 ) -> Rendered:
     """Return what a business says to a client for a text key, over a channel (None: any of that family).
 
     The text is the tenant's own or the catalogue's, in the tenant's tone; `client` is whom we write to. `more` are
     further variables, among them `oldStart`, an ISO time: where the appointment was before a change. `message` are
     words that are sent instead. A text of the family `short` is folded to the GSM alphabet unless the tenant wants it
-    as written. Raises `TemplateError`.
+    as written. Raises `TemplateError`; with `or_ours` the catalogue's text is used where the tenant's own breaks.
     """
     text = choose_text(session, key, channel=channel, family=family, language=language, tone=tenant.tone)
     given = dict(more or {})
@@ -82,5 +83,10 @@ def say(
             manage_url=new_link(session, appointment) if asks_link else "",
             recipient=client,
         )
-    rendered = render_text(text, family=family, variables=values | given, message=message)
+    try:
+        rendered = render_text(text, family=family, variables=values | given, message=message)
+    except TemplateError:
+        if not or_ours:
+            raise
+        rendered = render(key, family=family, language=language, tone=tenant.tone, variables=values | given)
     return replace(rendered, body=fold(rendered.body)) if family == "short" and tenant.folds_sms else rendered

@@ -21,8 +21,8 @@ from citaplanner_core.hooks.types import TextFamily
 from citaplanner_core.notifications import opt_outs
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.notifications.staff import AlertKind, alert_staff
-from citaplanner_core.notifications.templates import Rendered, render
-from citaplanner_core.notifications.variables import appointment_variables, client_variables
+from citaplanner_core.notifications.templates import Rendered
+from citaplanner_core.notifications.wording import say
 from citaplanner_core.replies import which
 from citaplanner_core.replies.details import asks_where, denies_being, ends_marketing
 from citaplanner_core.replies.intents import OPTIONS, IntentName, parse
@@ -401,14 +401,18 @@ class _Answer:
         """Return the outcome with its text, or without one when the last answer already led to it."""
         if key is None or self.earlier[-1:] == [action]:
             return self._done(action, handled=handled)
-        reply = render(key, family=self.family, language=self.language, variables=self._variables() | self.extra)
+        recipient = self.asked.notification.recipient if self.asked else None
+        reply = say(
+            self.session,
+            key,
+            tenant=self.tenant,
+            channel=self.said.channel,
+            family=self.family,
+            language=self.language,
+            client=recipient or (self.appointment.client if self.appointment else None),
+            appointment=self.appointment,
+            more=self.extra,
+            or_ours=True,
+        )
         notification = self.asked.notification if self.asked else None
         return Outcome(self.intent, action, handled, key, reply, self.appointment, notification, self.offered)
-
-    def _variables(self) -> dict[str, str]:
-        if self.appointment is not None:
-            now = database_now(self.session)
-            return appointment_variables(self.appointment, self.tenant, language_code=self.language, now=now)
-        if self.asked is not None:
-            return client_variables(self.asked.notification.recipient, self.tenant)
-        return {"businessName": self.tenant.name}
