@@ -18,6 +18,7 @@ from citaplanner_core.hooks.registry import Registry, attach, discover, load, re
 from citaplanner_core.hooks.types import Setting
 from citaplanner_core.jobs.queue import enqueue
 from citaplanner_core.logs import configure_logging
+from citaplanner_core.notifications import campaign_models as campaign_models
 from citaplanner_core.notifications import own_texts as own_texts
 from citaplanner_core.notifications import planner, staff
 from citaplanner_core.notifications.log_channel import LogChannel

@@ -15,7 +15,7 @@ from citaplanner_core.hooks.types import JobContext, JobHandler, PeriodicJob
 from citaplanner_core.jobs import housekeeping
 from citaplanner_core.jobs.engine import Worker
 from citaplanner_core.jobs.queue import JobSource
-from citaplanner_core.notifications import repeats, replanning, staff
+from citaplanner_core.notifications import campaigns, repeats, replanning, staff
 from citaplanner_core.notifications.delivery import NotificationSource
 
 CORE_PERIODIC = (housekeeping.JOB,)
@@ -28,7 +28,11 @@ def make_worker(app: Flask, *, queues: Sequence[str] = ()) -> Worker:
     Celery, and when Celery is not installed.
     """
     config: Config = app.config["CITAPLANNER"]
-    handlers = {replanning.REPLAN: replanning.run_replan, repeats.FALL_BACK: repeats.fall_back}
+    handlers = {
+        replanning.REPLAN: replanning.run_replan,
+        repeats.FALL_BACK: repeats.fall_back,
+        campaigns.PLAN: campaigns.plan,
+    }
     jobs = JobSource(handlers, resolve=find_handler, list_periodic=periodic_jobs)
     sources = (NotificationSource(), jobs)
     if config.engine == "embedded":

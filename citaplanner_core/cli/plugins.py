@@ -19,7 +19,7 @@ from citaplanner_core.cli.common import (
     yes_option,
 )
 from citaplanner_core.database import work
-from citaplanner_core.hooks import lifecycle, migrations, settings
+from citaplanner_core.hooks import dispatch, lifecycle, migrations, settings
 from citaplanner_core.hooks.registry import discover, registry, resolve
 from citaplanner_core.notifications.policy import upcoming
 

@@ -13,8 +13,11 @@ from citaplanner_core.booking.models import Client, Tenant
 from citaplanner_core.config import Config
 from citaplanner_core.hooks import dispatch, settings
 from citaplanner_core.hooks.types import Channel, Recipient
+from citaplanner_core.notifications.campaign_models import CALLED_OFF, HELD, PAUSED, Campaign
+from citaplanner_core.notifications.campaign_models import CANCELLED as CAMPAIGN_CANCELLED
 from citaplanner_core.notifications.consents import consented
 from citaplanner_core.notifications.models import (
+    CANCELLED,
     FAILED,
     MARKETING_TYPES,
     PLANNED_KEY,
@@ -98,6 +101,8 @@ def require_true(session: Session, notification: Notification, tenant: Tenant, n
         raise Verdict(SKIPPED, "expired")
     if not notification.recipient.active or notification.recipient.do_not_message:
         raise Verdict(SKIPPED, "do_not_message")
+    if notification.campaign_id is not None:
+        _require_running(session.get_one(Campaign, notification.campaign_id))
     require_moment(session, notification, rule, tenant, now)
     return rule
 
@@ -108,6 +113,14 @@ def _require_staff(notification: Notification, now: datetime) -> None:
         raise Verdict(SKIPPED, "expired")
     if notification.staff_contact is not None and not notification.staff_contact.active:
         raise Verdict(SKIPPED, "do_not_message")
+
+
+def _require_running(campaign: Campaign) -> None:
+    """For what a worker held when its campaign was paused or cancelled, and comes back."""
+    if campaign.status == CAMPAIGN_CANCELLED:
+        raise Verdict(CANCELLED, None, CALLED_OFF)
+    if campaign.status == PAUSED:
+        raise Defer(HELD, "the campaign is paused")
 
 
 def require_allowed(address: str) -> None:

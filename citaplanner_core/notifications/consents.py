@@ -1,6 +1,6 @@
 """What clients want of messages: consents, pauses, who gets them instead."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
@@ -56,13 +56,25 @@ def list_consents(session: Session, client_id: int) -> list[Consent]:
     return sorted(latest.values(), key=lambda row: (row.at, row.id))
 
 
+def words_of(session: Session, clients: Collection[int]) -> dict[int, dict[tuple[str, str], bool]]:
+    """Return what each of these clients last said, by (purpose, channel): True = yes."""
+    said: dict[int, dict[tuple[str, str], bool]] = {}
+    for row in session.scalars(select(Consent).where(Consent.client_id.in_(clients)).order_by(Consent.at, Consent.id)):
+        said.setdefault(row.client_id, {})[row.purpose, row.channel] = row.given
+    return said
+
+
 def consented(session: Session, client_id: int, channels: Sequence[str], *, marketing: bool) -> list[str]:
-    """Return those channels, in their order, over which the client may be told this.
+    """Return those channels, in their order, over which the client may be told this; see `allowed_by`."""
+    return allowed_by(words_of(session, [client_id]).get(client_id, {}), channels, marketing=marketing)
+
+
+def allowed_by(said: Mapping[tuple[str, str], bool], channels: Sequence[str], *, marketing: bool) -> list[str]:
+    """Return those channels, in their order, over which one who said this may be told something.
 
     Marketing needs a yes; other messages only no refusal. What was said of a channel prevails over what was said of
     all, whichever came later; who refuses all service messages gets no marketing either.
     """
-    said = {(row.purpose, row.channel): row.given for row in list_consents(session, client_id)}
 
     def word(purpose: str, channel: str) -> bool | None:
         return said.get((purpose, channel), said.get((purpose, ANY_CHANNEL)))

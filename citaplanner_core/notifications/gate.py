@@ -156,14 +156,14 @@ def pace_of(channel: Channel) -> Pace | None:
 
 
 def take_place(
-    session: Session, key: str, pace: Pace, recipient_id: int, now: datetime, *, urgent: bool
+    session: Session, key: str, pace: Pace, recipient_id: int | None, now: datetime, *, urgent: bool
 ) -> Hold | None:
     """Take one message's place in the channel's pace; return None, or when its turn comes.
 
-    A second's worth may leave at once. Others queue in two lines, so that no campaign stands before reminders.
+    `recipient_id` is None for staff, of whom a channel knows no pace. A second's worth may leave at once. Others queue in two lines, so that no campaign stands before reminders.
     """
     state = _locked(session, key)
-    if pace.recipient_seconds:
+    if pace.recipient_seconds and recipient_id is not None:
         last = session.scalar(
             select(Delivery.started_at)
             .join(Notification, Notification.id == Delivery.notification_id)

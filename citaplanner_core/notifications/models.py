@@ -81,7 +81,9 @@ class Notification(Claimable, Base):
             CheckConstraint("(recipient_id IS NULL) <> (staff_contact_id IS NULL)", name="addressee"),
             tenant_key("appointment_id", "appointment", ondelete="CASCADE"),
             tenant_key("retry_of", "notification", ondelete="CASCADE"),
+            tenant_key("campaign_id", "campaign", ondelete="CASCADE"),
             Index(None, "tenant_id", "appointment_id"),
+            Index(None, "tenant_id", "campaign_id"),
             Index(None, "tenant_id", "recipient_id"),
             Index(None, "tenant_id", "staff_contact_id"),
             Index("ix_notification_settled", "changed_at", postgresql_where=SETTLED, sqlite_where=SETTLED),
@@ -104,6 +106,7 @@ class Notification(Claimable, Base):
     error: Mapped[str | None] = mapped_column(Text)
     retry_of: Mapped[int | None] = mapped_column(BigId)
     prompted: Mapped[bool] = mapped_column(default=False)
+    campaign_id: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     changed_at: Mapped[datetime] = mapped_column(default=utcnow, onupdate=utcnow)
     sent_at: Mapped[datetime | None]

@@ -63,10 +63,15 @@ def refusal(session: Session, *, client_id: int, channel: str, address: str, mar
     rows = session.execute(
         select(OptOut.scope, OptOut.channel).where((OptOut.address == key) | (OptOut.client_id == client_id))
     ).all()
-    if any(scope == "doubtful" for scope, _ in rows):
+    return refused_by([(scope, said) for scope, said in rows], channel, marketing=marketing)
+
+
+def refused_by(stops: Collection[tuple[str, str]], channel: str, *, marketing: bool) -> str | None:
+    """Return why a channel must not be used, as `refusal` does; `stops` are (scope, channel)."""
+    if any(scope == "doubtful" for scope, _ in stops):
         return "doubtful_number"
     ends = ("all", "marketing") if marketing else ("all",)
-    return "opted_out" if any(scope in ends and said == channel for scope, said in rows) else None
+    return "opted_out" if any(scope in ends and said == channel for scope, said in stops) else None
 
 
 def opt_out(

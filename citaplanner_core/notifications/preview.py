@@ -15,7 +15,7 @@ from citaplanner_core.notifications.catalogue import Text, find_text, known_lang
 from citaplanner_core.notifications.catalogue import language as texts_in
 from citaplanner_core.notifications.sms import Segments, count_segments, fold
 from citaplanner_core.notifications.templates import render_text
-from citaplanner_core.notifications.variables import KNOWN_NAMES, appointment_variables, moment
+from citaplanner_core.notifications.variables import KNOWN_NAMES, appointment_variables, given_variables, moment
 
 LINK = "https://citas.example/r/Abc123Def456"
 PLACEHOLDERS = {
@@ -88,7 +88,7 @@ def preview(
     else:
         own_texts.check(place, subject=subject, body=body)
         text = own_texts.own_text(ours, subject=subject, body=body)
-    values = _values(session, tenant, code, tone, appointment) | dict(given or {})
+    values = _values(session, tenant, code, appointment) | given_variables(given or {}, tenant, language_code=code)
     rendered = render_text(text, family=family, variables=values)
     if family != "short":
         return Preview(rendered.subject, rendered.body, rendered.question, None, _warnings(key, family, ours, text))
@@ -113,9 +113,7 @@ def _warnings(
     return tuple(found)
 
 
-def _values(
-    session: Session, tenant: Tenant, code: str, tone: str, appointment: Appointment | None
-) -> dict[str, object]:
+def _values(session: Session, tenant: Tenant, code: str, appointment: Appointment | None) -> dict[str, object]:
     now = database_now(session)
     spanish = PLACEHOLDERS["es"]
     empty: dict[str, object] = dict.fromkeys(KNOWN_NAMES, "")

@@ -34,10 +34,10 @@ CHANGES = (APPOINTMENT_CONFIRMATION, APPOINTMENT_RESCHEDULE, APPOINTMENT_CANCELL
 
 @dataclass(frozen=True, slots=True)
 class Verdict(Exception):
-    """Why this notification is not sent now: its final status and reason."""
+    """Why this notification is not sent now: its final status, and its reason of the closed list where there is one."""
 
     status: str
-    reason: str
+    reason: str | None
     error: str | None = None
 
 

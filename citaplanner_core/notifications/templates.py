@@ -136,6 +136,11 @@ def render_text(
     return Rendered(subject, _tidy(_render(text.body, values)), text.question)
 
 
+def render_words(source: str, variables: Mapping[str, object]) -> str:
+    """Return what a text written like a template says with these variables; raise `TemplateError`."""
+    return _tidy(_render(source, {name: _clean(value) for name, value in variables.items()}))
+
+
 def names_in(source: str) -> frozenset[str]:
     """Return the variables that a text asks for; raise `TemplateError` for one that cannot be used."""
     return _compile(source).names

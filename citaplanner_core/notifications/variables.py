@@ -1,12 +1,14 @@
 """The variables of message texts: which there are, and their values for a client and an appointment."""
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import phonenumbers
 from babel.dates import format_date, format_time, get_timezone_location
 from babel.lists import format_list
+from babel.numbers import format_currency, get_territory_currencies
 from babel.units import format_unit
 from phonenumbers.timezone import time_zones_for_number
 
@@ -41,6 +43,9 @@ GIVEN_NAMES = (
     "branchMapUrl",
 )
 """What only the caller knows."""
+
+DATES = ("dueDate", "promotionValidUntil", "paymentDate", "saleDate")
+AMOUNTS = ("amount", "paymentAmount", "totalAmount", "subtotal", "discount", "tax")
 
 KNOWN_NAMES = frozenset((*CLIENT_NAMES, *APPOINTMENT_NAMES, *GIVEN_NAMES))
 
@@ -155,6 +160,37 @@ def appointment_variables(
             "manageUrl": manage_url,
         }
     )
+
+
+def given_variables(given: Mapping[str, object], tenant: Tenant, *, language_code: str) -> dict[str, object]:
+    """Return what a caller gave, as the reader writes it.
+
+    A date such as `2026-11-27` becomes words, and its short form is added; a number as an amount becomes money of the
+    given `currency`, else of the tenant's country. What is text otherwise stays as it is.
+    """
+    wording = language(known_language(language_code)).wording
+    values = dict(given)
+    for name in DATES:
+        text = given.get(name)
+        day = _iso_date(text)
+        if day is not None:
+            values[name] = format_date(day, wording.date, wording.locale)
+        if text and f"{name}Short" in KNOWN_NAMES:
+            short = text if day is None else format_date(day, wording.date_short, wording.locale)
+            values.setdefault(f"{name}Short", short)
+    for name in AMOUNTS:
+        amount = given.get(name)
+        if isinstance(amount, int | float) and not isinstance(amount, bool):
+            currency = str(given.get("currency") or get_territory_currencies(tenant.country)[0])
+            values[name] = format_currency(amount, currency, locale=wording.locale)
+    return values
+
+
+def _iso_date(value: object) -> date | None:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def moment(local: datetime, wording: Wording) -> tuple[str, str, str]:

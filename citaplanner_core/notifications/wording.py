@@ -23,10 +23,10 @@ def compose(
     session: Session, notification: Notification, recipient: Recipient, tenant: Tenant, channel: Channel
 ) -> tuple[str, str | None, str | None]:
     """Return (body, subject, question). Raises a `Verdict` when the text cannot be made."""
-    client, appointment, more = notification.recipient, notification.appointment, notification.variables
-    if notification.staff_contact is not None:
+    staff = notification.staff_contact is not None
+    appointment, more = notification.appointment, notification.variables
+    if staff:
         more = {**staff_variables(more, appointment, tenant, recipient.language, database_now(session))}
-        client = appointment = None
     try:
         rendered = say(
             session,
@@ -35,8 +35,8 @@ def compose(
             channel=channel.key,
             family=channel.text_family,
             language=recipient.language,
-            client=client,
-            appointment=appointment,
+            client=None if staff else notification.recipient,
+            appointment=None if staff else appointment,
             more=more,
             message=notification.message,
         )
@@ -83,10 +83,11 @@ def say(
             manage_url=new_link(session, appointment) if asks_link else "",
             recipient=client,
         )
+    values |= variables.given_variables(given, tenant, language_code=language)
     try:
-        rendered = render_text(text, family=family, variables=values | given, message=message)
+        rendered = render_text(text, family=family, variables=values, message=message)
     except TemplateError:
         if not or_ours:
             raise
-        rendered = render(key, family=family, language=language, tone=tenant.tone, variables=values | given)
+        rendered = render(key, family=family, language=language, tone=tenant.tone, variables=values)
     return replace(rendered, body=fold(rendered.body)) if family == "short" and tenant.folds_sms else rendered

@@ -3,6 +3,7 @@
 from citaplanner_core.web.api import (
     appointments,
     availability,
+    campaigns,
     directory,
     notifications,
     opt_outs,
@@ -18,6 +19,7 @@ __all__ = [
     "appointments",
     "availability",
     "blueprint",
+    "campaigns",
     "directory",
     "notifications",
     "opt_outs",

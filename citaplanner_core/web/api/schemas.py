@@ -17,7 +17,7 @@ from pydantic import (
 from citaplanner_core.booking.errors import LARGEST_ID
 
 
-def _text(value: object) -> object:
+def date_text(value: object) -> object:
     """Refuse numbers: pydantic takes them for seconds since 1970."""
     if isinstance(value, str) and "-" in value:
         return value
@@ -38,7 +38,7 @@ Time = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Start = Annotated[
-    AwareDatetime, BeforeValidator(_text), Field(description="With its zone, such as 2030-05-01T10:00:00-06:00.")
+    AwareDatetime, BeforeValidator(date_text), Field(description="With its zone, such as 2030-05-01T10:00:00-06:00.")
 ]
 Id = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
 Value = Annotated[Any, AfterValidator(_plain), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
@@ -181,7 +181,7 @@ class NewClient(Given):
     email: str | None = None
     phones: Annotated[list[str], Field(description="As people type them, in the tenant's country.")] = []
     language: str | None = None
-    birthday: Annotated[date, BeforeValidator(_text)] | None = None
+    birthday: Annotated[date, BeforeValidator(date_text)] | None = None
     notes: str = ""
 
 
