@@ -160,7 +160,8 @@ def take_place(
 ) -> Hold | None:
     """Take one message's place in the channel's pace; return None, or when its turn comes.
 
-    `recipient_id` is None for staff, of whom a channel knows no pace. A second's worth may leave at once. Others queue in two lines, so that no campaign stands before reminders.
+    `recipient_id` is None for staff. A second's worth may leave at once. Others queue in two lines, so that no campaign
+    stands before reminders.
     """
     state = _locked(session, key)
     if pace.recipient_seconds and recipient_id is not None:
