@@ -378,7 +378,7 @@ class _Answer:
         return set(self.said.people) | ({asked} if asked is not None else set())
 
     def _tell_staff(self, kind: AlertKind) -> None:
-        """Have those of the staff told who want to know."""
+        """Have those of the staff told who want to know: once in a while about the same appointment or address."""
         appointment = self.appointment
         about = f"appointment:{appointment.id}" if appointment is not None else f"address:{self.said.address}"
         alert_staff(
