@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.errors import ValidationFailed, find, plain_text
+from citaplanner_core.booking.errors import NotFound, ValidationFailed, find, plain_text, short_text
 from citaplanner_core.booking.models import Client, ClientPhone, Tenant
 from citaplanner_core.database import current_tenant, utcnow
 from citaplanner_core.phones import parse_phone
@@ -93,7 +93,7 @@ def add_phone(session: Session, client: Client, text: str, *, label: str = "") -
     A number (and extension) that this client has already is returned as it is. Several clients may share one.
     Raises `ValidationFailed` naming `phone` when `text` holds no phone.
     """
-    text, label = plain_text("phone", text), plain_text("label", label)
+    text, label = short_text("phone", text), short_text("label", label)
     tenant = session.get_one(Tenant, current_tenant())
     number = parse_phone(text, region=tenant.country)
     if number is None:
@@ -121,6 +121,16 @@ def add_phone(session: Session, client: Client, text: str, *, label: str = "") -
     return phone
 
 
+def remove_phone(session: Session, client_id: int, phone_id: int) -> None:
+    """Take a phone from a client; raise `NotFound`."""
+    client = find(session, Client, client_id, "client_id")
+    phone = find(session, ClientPhone, phone_id, "phone_id")
+    if phone.client_id != client.id:
+        raise NotFound("phone_id", phone_id)
+    client.phones.remove(phone)
+    session.flush()
+
+
 def find_by_match_key(session: Session, match_key: str) -> list[Client]:
     """Return the active clients who have a phone with this key, oldest first: none, one, or a family."""
     holders = select(ClientPhone.client_id).where(ClientPhone.match_key == match_key)
@@ -131,7 +141,9 @@ def _assign(client: Client, values: ClientValues) -> None:
     for field, value in values.items():
         if field not in ClientValues.__annotations__:
             raise ValidationFailed(field, f"a client has {', '.join(ClientValues.__annotations__)}")
-        setattr(client, field, plain_text(field, value) if isinstance(value, str) else value)
+        if isinstance(value, str):
+            value = plain_text(field, value) if field == "notes" else short_text(field, value)
+        setattr(client, field, value)
     if not client.first_name:
         raise ValidationFailed("first_name", "give a first name")
     client.email = client.email or None

@@ -138,3 +138,11 @@ def plain_text(field: str, value: str) -> str:
     if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise ValidationFailed(field, "leave out the NUL and half characters")
     return value.strip()
+
+
+def short_text(field: str, value: str, most: int = 200) -> str:
+    """Return `value` as `plain_text` does; raise `ValidationFailed` also when it is longer than `most` characters."""
+    value = plain_text(field, value)
+    if len(value) > most:
+        raise ValidationFailed(field, f"give {most} characters at most, this has {len(value)}")
+    return value

@@ -4,6 +4,7 @@ from citaplanner_core.web.api import (
     appointments,
     availability,
     campaigns,
+    clients,
     directory,
     notifications,
     opt_outs,
@@ -11,6 +12,7 @@ from citaplanner_core.web.api import (
     staff,
     templates,
     timelines,
+    timetable,
 )
 from citaplanner_core.web.api.base import blueprint
 from citaplanner_core.web.api.document import spec
@@ -20,6 +22,7 @@ __all__ = [
     "availability",
     "blueprint",
     "campaigns",
+    "clients",
     "directory",
     "notifications",
     "opt_outs",
@@ -28,4 +31,5 @@ __all__ = [
     "staff",
     "templates",
     "timelines",
+    "timetable",
 ]

@@ -1,10 +1,11 @@
 """What the API takes and gives about rules, policy and what clients want of messages."""
 
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from citaplanner_core.web.api.schemas import ClientShown, Given, Id, Shown, Time
+from citaplanner_core.web.api.schemas import ClientShown, Given, Id, Shown, Time, date_text
 
 
 class ConsentGiven(Given):
@@ -33,6 +34,18 @@ class Preferences(Given):
     consents: Annotated[
         list[ConsentGiven], Field(default_factory=list, max_length=50, description="The latest word holds.")
     ]
+
+
+class ClientChange(Preferences):
+    """Fields that are not given stay."""
+
+    first_name: str = ""
+    last_name: str = ""
+    email: str | None = None
+    language: str | None = None
+    birthday: Annotated[date, BeforeValidator(date_text)] | None = None
+    notes: str = ""
+    active: bool = True
 
 
 class ClientDetails(ClientShown):

@@ -169,17 +169,32 @@ class TimelinePage(BaseModel):
 
 
 class PhoneShown(Shown):
+    id: int
     raw: str
     e164: str
     confidence: str
     label: str
 
 
+class NewPhone(Given):
+    phone: Annotated[str, Field(description="As people type it, in the tenant's country.")]
+    label: Annotated[str, Field(description="Such as work or mother.")] = ""
+
+
+PhoneGiven = Annotated[
+    NewPhone,
+    BeforeValidator(lambda given: {"phone": given} if isinstance(given, str) else given),
+    WithJsonSchema({"anyOf": [{"type": "string"}, NewPhone.model_json_schema()]}),
+]
+
+
 class NewClient(Given):
     first_name: str
     last_name: str = ""
     email: str | None = None
-    phones: Annotated[list[str], Field(description="As people type them, in the tenant's country.")] = []
+    phones: Annotated[
+        list[PhoneGiven], Field(max_length=20, description="As people type them, in the tenant's country.")
+    ] = []
     language: str | None = None
     birthday: Annotated[date, BeforeValidator(date_text)] | None = None
     notes: str = ""
@@ -194,22 +209,6 @@ class ClientShown(Shown):
     birthday: date | None
     phones: list[PhoneShown]
     active: bool
-
-
-class Named(Shown):
-    id: int
-    name: str
-    active: bool
-
-
-class ServiceShown(Named):
-    duration_minutes: int
-
-
-class BranchShown(Named):
-    zone: str
-    address: str
-    phone: str
 
 
 class NewNotification(Given):
@@ -250,19 +249,4 @@ class AppointmentsPage(BaseModel):
 
 class ClientsPage(BaseModel):
     items: list[ClientShown]
-    next: int | None
-
-
-class ServicesPage(BaseModel):
-    items: list[ServiceShown]
-    next: int | None
-
-
-class BranchesPage(BaseModel):
-    items: list[BranchShown]
-    next: int | None
-
-
-class ProfessionalsPage(BaseModel):
-    items: list[Named]
     next: int | None

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from json import dumps, loads
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from flask import Flask
 from werkzeug.datastructures import Headers
 
 from citaplanner_core.booking import appointments
+from citaplanner_core.booking.timetable import close, take_off
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.notifications.service import send_notification
 from citaplanner_core.notifications.staff_models import StaffContact
@@ -23,6 +24,7 @@ from citaplanner_core.web.logins import create_token
 from citaplanner_core.worker import make_worker
 
 PATIENCE = 20
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def tomorrow(hour: int = 16) -> datetime:
@@ -64,6 +66,15 @@ class Api:
             given |= {"data": dumps(json), "content_type": "application/json"}
         return self("POST", path, **given)
 
+    def put(self, path: str, json: Any, **given: Any) -> Answer:
+        return self("PUT", path, json=json, **given)
+
+    def patch(self, path: str, json: Any, **given: Any) -> Answer:
+        return self("PATCH", path, json=json, **given)
+
+    def delete(self, path: str, **given: Any) -> Answer:
+        return self("DELETE", path, **given)
+
     def _compare(self, method: str, address: str, answer: Answer) -> None:
         """The document lists this status with this kind of content."""
         rule, _ = self.app.url_map.bind("localhost").match(urlsplit(address).path, method, return_rule=True)
@@ -96,6 +107,9 @@ class Business:
     appointment: int
     notification: int
     staff_contact: int
+    phone: int
+    closure: int
+    time_off: int
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -104,6 +118,12 @@ class Business:
             "appointment_id": self.appointment,
             "client_id": self.client,
             "notification_id": self.notification,
+            "branch_id": self.branch,
+            "professional_id": self.professional,
+            "service_id": self.service,
+            "phone_id": self.phone,
+            "closure_id": self.closure,
+            "time_off_id": self.time_off,
             "name": "rule-of-mine",
             "staff_contact_id": self.staff_contact,
         }
@@ -142,8 +162,11 @@ def make_business(app: Flask, slug: str, **values: Any) -> Business:
         contact = StaffContact(name="Laura Ríos", email="laura@example.com", alerts={})
         session.add(contact)
         session.flush()
-        ids = (branch.id, professional.id, service.id, client.id, appointment.id, sent.notification_id, contact.id)
-    return Business(tenant, Api(app, token), *ids)
+        closure = close(session, first_day=date(2031, 1, 1), name="Año Nuevo")
+        away = take_off(session, professional_id=professional.id, start=LONG_AGO, end=LONG_AGO + timedelta(days=1))
+        ids = (branch.id, professional.id, service.id, client.id, appointment.id, sent.notification_id)
+        more = (contact.id, client.phones[0].id, closure.id, away.id)
+    return Business(tenant, Api(app, token), *ids, *more)
 
 
 @contextmanager

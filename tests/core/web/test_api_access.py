@@ -17,10 +17,22 @@ from citaplanner_core.web.api.document import openapi
 from citaplanner_core.web.logins import SCOPES, ApiToken, create_token
 from tests.core.web.support import Api, Business, refusal, tomorrow
 
-BODIES = {"/appointments/<int:appointment_id>/reschedule": {"start": tomorrow(20).isoformat()}}
+BODIES = {
+    "/appointments/<int:appointment_id>/reschedule": {"start": tomorrow(20).isoformat()},
+    "/branches/<int:branch_id>/hours": {"blocks": []},
+    "/professionals/<int:professional_id>/hours": {"blocks": []},
+    "/services/<int:service_id>/professionals": {"items": []},
+    "/clients/<int:client_id>/phones": {"phone": "55 1234 5678"},
+}
 """What a route needs before it looks for the id in its address."""
 
-WITHOUT_ROWS = ("/availability", "/notification-rules", "/notification-policy", "/notifications/upcoming")
+WITHOUT_ROWS = (
+    "/availability",
+    "/booking-policy",
+    "/notification-rules",
+    "/notification-policy",
+    "/notifications/upcoming",
+)
 """Lists of something else than rows with ids."""
 
 ABSENT = 999_999_999
@@ -105,11 +117,12 @@ def test_another_tenants_ids_are_unknown_to_every_route(app: Flask, business: Bu
     for method, path, arguments in routes(app):
         if not arguments or "name" in arguments:  # names are the tenant's own
             continue
-        given = {"json": BODIES.get(path, {})} if method != "GET" else {}
-        foreign = business.api(method, filled(path, other.ids), **given)
-        absent = business.api(method, filled(path, dict.fromkeys(other.ids, ABSENT)), **given)
-        assert foreign.status_code == 404, (method, path, foreign.text)
-        assert foreign.text == absent.text.replace(str(ABSENT), str(other.ids[arguments.pop()])), path
+        given: dict[str, Any] = {"json": BODIES.get(path, {})} if method != "GET" else {}
+        for argument in arguments:
+            foreign = business.api(method, filled(path, business.ids | {argument: other.ids[argument]}), **given)
+            absent = business.api(method, filled(path, business.ids | {argument: ABSENT}), **given)
+            assert foreign.status_code == 404, (method, path, foreign.text)
+            assert foreign.text == absent.text.replace(str(ABSENT), str(other.ids[argument])), path
     assert state(other) == before
 
 
@@ -131,6 +144,20 @@ def test_a_body_cannot_name_another_tenants_rows(business: Business, other: Busi
             assert refusal(moved) == (404, field)
     for field, foreign in (("recipient_id", other.client), ("appointment_id", other.appointment)):
         assert refusal(business.api.post("/notifications", business.message(**{field: foreign}))) == (422, field)
+    block = {"weekday": 0, "from": "09:00", "until": "14:00", "branch_id": other.branch}
+    hours = business.api.put(f"/professionals/{business.professional}/hours", {"blocks": [block]})
+    assert refusal(hours) == (404, "blocks.0.branch_id")
+    for giver, field in (
+        ({"professional_id": other.professional}, "professional_id"),
+        ({"professional_id": business.professional, "branch_id": other.branch}, "branch_id"),
+    ):
+        named = business.api.put(f"/services/{business.service}/professionals", {"items": [giver]})
+        assert refusal(named) == (404, f"items.0.{field}")
+    away = {"professional_id": other.professional, "start": tomorrow(1).isoformat(), "end": tomorrow(2).isoformat()}
+    assert refusal(business.api.post("/time-off", away)) == (404, "professional_id")
+    closed = business.api.post("/closures", {"first_day": "2031-01-01", "branch_id": other.branch})
+    assert refusal(closed) == (404, "branch_id")
+    assert business.api.get(f"/time-off?professional_id={other.professional}").json["items"] == []
 
 
 def test_a_phone_that_two_tenants_have_finds_ones_own_client(business: Business, other: Business) -> None:

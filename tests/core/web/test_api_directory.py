@@ -26,6 +26,35 @@ def test_a_client_is_made_and_read_again(api: Api) -> None:
     assert api.get(f"/clients/{client['id']}").json == client
 
 
+def test_a_client_is_changed_field_by_field(api: Api, business: Business) -> None:
+    path = f"/clients/{business.client}"
+    before = api.get(path).json
+    changed = api.patch(path, {"last_name": "Ruiz", "email": None, "do_not_message": True}).json
+    assert changed == before | {"last_name": "Ruiz", "email": None, "do_not_message": True}
+    assert api.patch(path, {}).json == changed
+    for given, field in (({"first_name": ""}, "first_name"), ({"first_name": "x" * 10_000}, "first_name")):
+        assert refusal(api.patch(path, {"last_name": "Otra"} | given)) == (422, field)
+    assert api.get(path).json == changed
+
+
+def test_a_client_has_several_phones_with_labels(api: Api) -> None:
+    phones = ["55 1234 5678", {"phone": "+1 201 555 0123", "label": " trabajo "}]
+    client = api.post("/clients", {"first_name": "Ana", "phones": phones}).json
+    assert [(phone["e164"], phone["label"]) for phone in client["phones"]] == [
+        ("+525512345678", ""),
+        ("+12015550123", "trabajo"),
+    ]
+    path = f"/clients/{client['id']}/phones"
+    third = api.post(path, {"phone": "33 1234 5678", "label": "mamá"})
+    assert (third.status_code, third.json["e164"]) == (201, "+523312345678")
+    assert api.post(path, {"phone": "+52 1 33 1234 5678"}).json == third.json
+    assert refusal(api.post(path, {"phone": "12"})) == (422, "phone")
+    assert api.delete(f"{path}/{client['phones'][0]['id']}").status_code == 204
+    assert api.delete(f"{path}/{client['phones'][0]['id']}").status_code == 404
+    left = [phone["label"] for phone in api.get(f"/clients/{client['id']}").json["phones"]]
+    assert left == ["trabajo", "mamá"]
+
+
 IMPOSSIBLE: list[tuple[dict[str, object], str]] = [
     ({}, "first_name"),
     ({"first_name": "  "}, "first_name"),
@@ -97,7 +126,7 @@ def test_a_page_that_cannot_be_names_the_field(api: Api) -> None:
         "after": ["-1", str(2**63), "9" * 400, "x"],
         "limt": ["5"],
     }
-    for path in ("/appointments", "/clients", "/services", "/professionals", "/branches"):
+    for path in ("/appointments", "/clients", "/services", "/professionals", "/branches", "/closures", "/time-off"):
         for field, values in wrong.items():
             for value in values:
                 assert refusal(api.get(f"{path}?{field}={value}")) == (422, field), (path, value)
@@ -105,7 +134,8 @@ def test_a_page_that_cannot_be_names_the_field(api: Api) -> None:
 
 def test_what_a_business_has(business: Business, api: Api) -> None:
     service = api.get("/services").json["items"][0]
-    assert service == {"id": business.service, "name": service["name"], "active": True, "duration_minutes": 30}
+    minutes = {"duration_minutes": 30, "buffer_before_minutes": 0, "buffer_after_minutes": 0}
+    assert service == {"id": business.service, "name": service["name"], "active": True} | minutes
     professional = api.get("/professionals").json["items"][0]
     assert professional == {"id": business.professional, "name": professional["name"], "active": True}
     branch = api.get("/branches").json["items"][-1]

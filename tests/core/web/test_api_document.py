@@ -23,6 +23,8 @@ NAME_ROWS = {
     ("/api/v1/availability", "get"),
     ("/api/v1/message-templates", "delete"),
     ("/api/v1/message-templates/preview", "post"),
+    ("/api/v1/closures", "post"),
+    ("/api/v1/time-off", "post"),
 }
 """What names rows elsewhere than in its address."""
 

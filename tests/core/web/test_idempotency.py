@@ -90,7 +90,7 @@ def test_in_progress_is_a_conflict_until_it_must_have_broken_off(
 ) -> None:
     """The process dies before the work is committed: later the request may be sent again."""
     with monkeypatch.context() as patched:
-        patched.setattr("citaplanner_core.web.api.directory.create_client", _die)
+        patched.setattr("citaplanner_core.web.api.clients.create_client", _die)
         with pytest.raises(SystemExit):
             make(business.api)
     assert make(business.api).json["code"] == "in_progress"
@@ -122,7 +122,7 @@ def test_a_failure_of_ours_leaves_no_key(business: Business, monkeypatch: pytest
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr("citaplanner_core.web.api.directory.create_client", fail)
+        patched.setattr("citaplanner_core.web.api.clients.create_client", fail)
         answer = business.api.app.test_client().post(
             "/api/v1/clients", json={"first_name": "Ana"}, headers={**business.api.headers, **KEY}
         )
