@@ -1,12 +1,19 @@
-"""`python -m benchmarks [webhook] [detection] [wake]`: measures, and prints one line for each promise."""
+"""`python -m benchmarks [NAME …]`: measures, and prints one line for each promise."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import detection, planning, wake, webhook
+from benchmarks import claim, delivery, detection, planning, wake, webhook
 
-KNOWN = {"webhook": webhook.run, "detection": detection.run, "planning": planning.run, "wake": wake.run}
+KNOWN = {
+    "webhook": webhook.run,
+    "detection": detection.run,
+    "planning": planning.run,
+    "wake": wake.run,
+    "delivery": delivery.run,
+    "claim": claim.run,
+}
 
 
 def main(names: list[str]) -> int:

@@ -1,7 +1,8 @@
-"""Workers killed at random while appointments are booked: no message lost, none sent twice.
+"""Workers killed at random: no message lost, none sent twice where the other side can be asked.
 
-`python -m benchmarks.chaos --seed N --kills N [--database sqlite|postgresql]`. The other side can be asked what arrived
-(the stand-in for Chatwoot keeps our keys), so nothing may be doubled.
+`python -m benchmarks.chaos --seed N --kills N [--rows N] [--provider receiver|deaf|chatwoot] [--database …]`. The
+`receiver` counts, misbehaves and can be asked; `deaf` cannot be, so that repeats are possible and must be reported;
+`chatwoot` books appointments and tells clients through the stand-in for Chatwoot, which keeps our keys.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from sqlalchemy import select
 
 from benchmarks.databases import fresh
 from benchmarks.prepare import app_on, prepared, stand_in, start_worker, until
+from benchmarks.storm import storm
 from citaplanner_core.booking.appointments import book
 from citaplanner_core.booking.models import Branch
 from citaplanner_core.database import close_database, utcnow, work
@@ -32,20 +34,29 @@ from plugins.chatwoot.demo import connect_to_sandbox
 WORKERS = 2
 CLIENTS = 25
 SETTLE_SECONDS = 240
+FAULTS = 0.03
+"""Share of calls that go wrong at the receiver."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run, print what was seen, and return 0 when nothing was lost or doubled."""
-    parser = argparse.ArgumentParser(description="Kill workers at random while appointments are booked.")
+    """Run, print what was seen, and return 0 when nothing was lost or doubled unseen."""
+    parser = argparse.ArgumentParser(description="Kill workers at random while messages leave.")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--provider", choices=["receiver", "deaf", "chatwoot"], default="receiver")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name, fresh(given.database, Path(name)) as url:
         if url is None:
             print("no PostgreSQL answers: use --database sqlite")
             return 1
-        return _run(url, Path(name), given.seed, given.kills)
+        if given.provider == "chatwoot":
+            return _run(url, Path(name), given.seed, given.kills)
+        asks = given.provider == "receiver"
+        found = storm(url, name, seed=given.seed, kills=given.kills, rows=given.rows, asks=asks, faults=FAULTS)
+        print(f"chaos seed {given.seed}, provider {given.provider}: {found}")
+        return 0 if found.whole and not (asks and found.doubled) else 1
 
 
 def _run(url: str, folder: Path, seed: int, kills: int) -> int:

@@ -1,8 +1,9 @@
 """A provider that counts what arrives, the channel that talks to it, and workers that know this channel.
 
 `python -m benchmarks.receiver serve PORT [--delay S] [--faults SHARE] [--seed N]`: `POST /send` takes `{"key": …}`,
-`GET /count?key=` says how often it came, `GET /counts` all. With faults it accepts and then breaks off, or answers
-500, or lets the answer drip, or refuses with 429 before accepting. `Nursery` starts workers.
+`GET /count?key=` says how often it came, `GET /counts` all, `GET /pace` how many in how many seconds. With faults it
+accepts and then breaks off, or answers 500, or lets the answer drip, or refuses with 429 before accepting. `Nursery`
+starts workers.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,6 +54,7 @@ class Receiver:
         self.delay, self.faults = delay, faults
         self.chance = random.Random(seed)
         self.counts: Counter[str] = Counter()
+        self.first = self.last = 0.0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -71,7 +74,11 @@ class Receiver:
         if method == "GET":
             place = urlsplit(target)
             key = parse_qs(place.query).get("key", [""])[0]
-            found: Any = self.counts if place.path == "/counts" else self.counts[key]
+            found: Any = self.counts[key]
+            if place.path == "/counts":
+                found = self.counts
+            elif place.path == "/pace":
+                found = {"total": self.counts.total(), "seconds": self.last - self.first}
             _write(writer, 200, json.dumps(found).encode())
             return True
         return await self._receive(json.loads(body)["key"], writer)
@@ -82,6 +89,8 @@ class Receiver:
             _write(writer, 429, b"{}")
             return True
         self.counts[key] += 1
+        self.last = time.perf_counter()
+        self.first = self.first or self.last
         await asyncio.sleep(self.delay)
         if fault == "break":
             return False

@@ -137,6 +137,16 @@ def last_delivery(session: Session, notification: Notification) -> Delivery | No
     )
 
 
+def _given_up(session: Session, notification: Notification) -> set[str]:
+    return set(
+        session.scalars(
+            select(Delivery.channel).where(
+                Delivery.notification_id == notification.id, Delivery.status == FAILED, Delivery.reason.is_not(None)
+            )
+        )
+    )
+
+
 def choose(
     session: Session,
     notification: Notification,
@@ -164,13 +174,7 @@ def choose(
         wanted = sorted(chain, key=lambda key: key != preferred)
     if not wanted:
         raise Verdict(SKIPPED, "channel_off")
-    given_up = set(
-        session.scalars(
-            select(Delivery.channel).where(
-                Delivery.notification_id == notification.id, Delivery.status == FAILED, Delivery.reason.is_not(None)
-            )
-        )
-    )
+    given_up = _given_up(session, notification) if last else set()
     marketing = notification.type in MARKETING_TYPES
     client_id = recipient.client_id
     allowed = wanted if client_id is None else consented(session, client_id, wanted, marketing=marketing)

@@ -136,14 +136,16 @@ def fall_back(context: JobContext) -> None:
         tried = session.scalars(
             select(Delivery).where(Delivery.notification_id == first.id).order_by(Delivery.id)
         ).all()
+        if not tried:
+            return
         nested = session.begin_nested()
         try:
             rule = _rule_of(session, first, tenant, now)
             again = _again(session, first, key, channel=None)
-            for channel in dict.fromkeys(delivery.channel for delivery in tried):
-                session.add(_not_again(again, channel, first, now))
+            passed = [_not_again(again, channel, first, now) for channel in dict.fromkeys(one.channel for one in tried)]
+            session.add_all(passed)
             session.flush()
-            choose(session, again, recipient_of(again.recipient, tenant, rule), None, rule)
+            choose(session, again, recipient_of(again.recipient, tenant, rule), passed[-1], rule)
         except Verdict:
             nested.rollback()
         else:
