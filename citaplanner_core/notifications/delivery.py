@@ -195,10 +195,11 @@ def _read(session: Session, claim: loop.Claim) -> tuple[Notification, Tenant, da
         .outerjoin(Client, Client.id == Notification.recipient_id)
         .where(Notification.id == claim.id)
     )
-    if not isinstance(now, datetime):
-        read = read.add_columns(type_coerce(now, UTCDateTime()))
-    found = session.execute(read).one()
-    return found[0], found[1], found[3] if len(found) > 3 else now
+    if isinstance(now, datetime):
+        here = session.execute(read).one()
+        return here[0], here[1], now
+    there = session.execute(read.add_columns(type_coerce(now, UTCDateTime()))).one()
+    return there[0], there[1], there[3]
 
 
 def _admit(
