@@ -86,15 +86,16 @@ def revoke_token(session: Session, token_id: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """What a good token says about who calls."""
+    """What a good token says about who calls. `name` is the token's."""
 
+    name: str
     tenant_id: int
     scopes: frozenset[str]
 
 
 def bearer_of(token: str) -> Bearer | None:
     """Return what a token stands for, None for an unknown or revoked one. Its use is noted, to a few minutes."""
-    found = select(ApiToken.id, ApiToken.tenant_id, ApiToken.scopes, ApiToken.last_used_at).where(
+    found = select(ApiToken.id, ApiToken.name, ApiToken.tenant_id, ApiToken.scopes, ApiToken.last_used_at).where(
         ApiToken.token_hash == hash_token(token), ApiToken.revoked_at.is_(None)
     )
     with system_work("an API token names its tenant") as session:
@@ -105,7 +106,7 @@ def bearer_of(token: str) -> Bearer | None:
     if row.last_used_at is None or row.last_used_at < now - NOTED_EVERY:
         with system_work("when an API token was last used", write=True) as session:
             session.execute(update(ApiToken).where(ApiToken.id == row.id).values(last_used_at=now))
-    return Bearer(row.tenant_id, frozenset(row.scopes.split()))
+    return Bearer(row.name, row.tenant_id, frozenset(row.scopes.split()))
 
 
 def create_login(session: Session, *, email: str, name: str, password: str, role: str = "owner") -> Login:

@@ -52,7 +52,7 @@ def authenticate() -> Response | None:
         refusal = problem(401, "send `Authorization: Bearer TOKEN`; make one with `citaplanner tokens create`")
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
-    g.tenant_id = bearer.tenant_id
+    g.tenant_id, g.token_name = bearer.tenant_id, bearer.name
     scope = scope_of(current_app.view_functions.get(request.endpoint or ""), request.method)
     if scope not in bearer.scopes:
         held = ", ".join(one for one in SCOPES if one in bearer.scopes)

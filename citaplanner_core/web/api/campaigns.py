@@ -110,7 +110,7 @@ class TestGiven(Given):
     client_id: Id
 
 
-class Settings(Given):
+class MessageSettings(Given):
     """All of it; what is left out goes back to what it is without being set."""
 
     tone: Annotated[Literal["tu", "usted"], Field(description="How clients are addressed in Spanish.")] = "tu"
@@ -283,7 +283,7 @@ def show_message_settings() -> Any:
 
 @blueprint.put("/message-settings")
 @operation("message settings", SettingsShown)
-def change_message_settings(json: Settings) -> Any:
+def change_message_settings(json: MessageSettings) -> Any:
     """Set how the business writes and what its messages cost."""
     with work(g.tenant_id) as session:
         tenant = session.get_one(Tenant, g.tenant_id)

@@ -131,7 +131,7 @@ def save_template(json: NewTemplate) -> Any:
     """Use the business's own text instead of the one that ships with CitaPlanner."""
     place = json.place
     with work(g.tenant_id) as session:
-        row = own_texts.save(session, place, subject=json.subject, body=json.body, edited_by=g.get("token_name", "api"))
+        row = own_texts.save(session, place, subject=json.subject, body=json.body, edited_by=g.token_name)
         return OwnTemplate.model_validate(row).model_dump(mode="json")
 
 
