@@ -16,6 +16,7 @@ from werkzeug.datastructures import Headers
 from citaplanner_core.booking import appointments
 from citaplanner_core.booking.timetable import close, take_off
 from citaplanner_core.database import utcnow, work
+from citaplanner_core.notifications import campaigns
 from citaplanner_core.notifications.service import send_notification
 from citaplanner_core.notifications.staff_models import StaffContact
 from citaplanner_core.testing.factories import make_branch, make_client, make_professional, make_service, make_tenant
@@ -110,6 +111,7 @@ class Business:
     phone: int
     closure: int
     time_off: int
+    campaign: int
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -124,6 +126,7 @@ class Business:
             "phone_id": self.phone,
             "closure_id": self.closure,
             "time_off_id": self.time_off,
+            "campaign_id": self.campaign,
             "name": "rule-of-mine",
             "staff_contact_id": self.staff_contact,
         }
@@ -165,7 +168,8 @@ def make_business(app: Flask, slug: str, **values: Any) -> Business:
         closure = close(session, first_day=date(2031, 1, 1), name="Año Nuevo")
         away = take_off(session, professional_id=professional.id, start=LONG_AGO, end=LONG_AGO + timedelta(days=1))
         ids = (branch.id, professional.id, service.id, client.id, appointment.id, sent.notification_id)
-        more = (contact.id, client.phones[0].id, closure.id, away.id)
+        campaign = campaigns.create(session, name="Primavera", message="Hola {{clientFirstName}}")
+        more = (contact.id, client.phones[0].id, closure.id, away.id, campaign.id)
     return Business(tenant, Api(app, token), *ids, *more)
 
 
