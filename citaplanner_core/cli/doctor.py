@@ -11,6 +11,7 @@ from flask import current_app
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from citaplanner_core.booking.models import Tenant
 from citaplanner_core.cli.common import full_app, json_option, report
 from citaplanner_core.config import Config
 from citaplanner_core.crypto import UndecipherableSecret
@@ -21,13 +22,14 @@ from citaplanner_core.hooks.registry import registry
 from citaplanner_core.hooks.types import HealthCheck
 from citaplanner_core.jobs.heartbeat import alive_workers
 from citaplanner_core.jobs.models import Job
-from citaplanner_core.notifications.models import FAILED, SETTLED, Notification
+from citaplanner_core.notifications.models import FAILED, SETTLED, ChannelState, Notification
 from citaplanner_core.web.metrics import oldest_due
 
 LATE_SECONDS = 300
 CLOCK_NOTICED, CLOCK_WRONG = 2, 60
 WIDE_V4, WIDE_V6 = 8, 32
 STORED_SECRETS = 200
+MOST_CHANNELS = 50
 
 State = Literal["ok", "warning", "problem"]
 
@@ -90,7 +92,7 @@ def _examine() -> Iterator[Finding]:
     yield from schemas
     if any(one.state == "problem" for one in schemas):
         return
-    for look in (_secrets, _clock, _workers, _late, _failures):
+    for look in (_secrets, _clock, _workers, _late, _channels, _failures):
         with system_work("doctor") as session:
             yield from look(session)
     yield from _plugins()
@@ -230,6 +232,26 @@ def _late(session: Session) -> Iterator[Finding]:
                 f"the oldest should have been taken {late / 60:.0f} minutes ago",
                 "see that workers run and log no errors; more work than they manage needs more of them",
             )
+
+
+def _channels(session: Session) -> Iterator[Finding]:
+    rows = session.execute(
+        select(Tenant.slug, ChannelState.channel, ChannelState.reason)
+        .join(Tenant, Tenant.id == ChannelState.tenant_id)
+        .where(ChannelState.open_until.is_not(None), ChannelState.reason != "limited", Tenant.active)
+        .order_by(Tenant.slug, ChannelState.channel)
+        .limit(MOST_CHANNELS)
+    ).all()
+    for slug, channel, reason in rows:
+        plugin = dispatch.channels().get(channel, (channel, None))[0] or channel
+        yield Finding(
+            f"channel {channel} of {slug}",
+            "problem",
+            f"does not work ({reason}); its messages wait or take another channel",
+            f"see `citaplanner plugins check {plugin} --tenant {slug}`",
+        )
+    if not rows:
+        yield Finding("channels", "ok", "none is held")
 
 
 def _failures(session: Session) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from random import SystemRandom
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, true, update
 from sqlalchemy.orm import Session
 
@@ -22,6 +23,7 @@ MAX_LEASE_SECONDS = 600
 
 _HANDED_OVER = "handed-over:"
 _random = SystemRandom()
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,13 @@ def claim(
         if len(claims) < limit:
             due = and_(_is(model.status, PENDING), model.due <= now, _outside(model, skip))
             claims += _take(session, model, due, limit - len(claims), token, until)
+    for taken in claims if model.logged else ():
+        log.debug(f"{model.logged}_claimed", **_facts(taken))
     return claims
+
+
+def _facts(claim: Claim) -> dict[str, object]:
+    return {"row": claim.id, "tenant_id": claim.tenant_id, "attempt": claim.attempt}
 
 
 def take_over(model: type[Claimable], row_id: int, *, lease_seconds: float) -> Claim | None:
@@ -157,7 +165,11 @@ def settle(session: Session, model: type[Claimable], claim: Claim, status: str, 
     """Write the row's outcome and end the lease. False: it is not ours any more, and nothing was written."""
     values |= {"status": status, "lease_until": None, "lease_token": None}
     done = session.execute(update(model).where(_ours(model, claim)).values(values).returning(model.id))
-    return done.first() is not None
+    ours = done.first() is not None
+    if model.logged:
+        shown = {name: values[name] for name in ("status", "reason", "channel", "due") if values.get(name) is not None}
+        log.info(f"{model.logged}_settled" if ours else f"{model.logged}_lost", **_facts(claim), **shown)
+    return ours
 
 
 def release(session: Session, model: type[Claimable], claim: Claim, *, due: datetime, **values: Any) -> bool:

@@ -18,11 +18,13 @@ class Claimable(TenantScoped):
     """A row that a worker takes with a lease when it is due, and settles.
 
     `due` and `lease_until` are compared with the database's clock. `attempt` counts claims. `labels` are
-    columns that a log line may show; rows that agree in the first one never take all threads of a worker.
+    columns that a log line may show; rows that agree in the first one never take all threads of a worker. With
+    `logged`, a word for it, every claim and outcome is a log line.
     """
 
     claimed_status: ClassVar[str] = RUNNING
     labels: ClassVar[tuple[str, ...]] = ()
+    logged: ClassVar[str] = ""
 
     if TYPE_CHECKING:
         id: Mapped[int]

@@ -70,6 +70,7 @@ class Notification(Claimable, Base):
     __tablename__ = "notification"
     claimed_status: ClassVar[str] = SENDING
     labels: ClassVar[tuple[str, ...]] = ("lane",)
+    logged: ClassVar[str] = "notification"
 
     @classmethod
     def table_args(cls) -> tuple[Any, ...]:

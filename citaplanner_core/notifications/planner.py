@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresqlinsert_rows
 from sqlalchemy.dialects.sqlite import insert as sqliteinsert_rows
@@ -26,6 +27,7 @@ from citaplanner_core.notifications.models import (
 from citaplanner_core.notifications.rules import AFTER_END, BEFORE, EVENTS, STATES, Rule, active_rules
 from citaplanner_core.notifications.timing import bring_forward, due_of, quiet_hours
 
+log = structlog.get_logger()
 PENDING = "PENDING"
 FOLLOW_UP_DAYS = 3
 """How long a message about what has been may be late."""
@@ -69,6 +71,13 @@ def plan(session: Session, event: AppointmentEvent) -> None:
     if event.name in ("booked", "rescheduled"):
         rows += planner.by_time(visit)
     insert_rows(session, rows)
+    log.info(
+        "notifications_planned",
+        tenant_id=event.tenant_id,
+        appointment=event.appointment_id,
+        change=event.name,
+        rules=[row["rule"] for row in rows],
+    )
 
 
 def _take_back(

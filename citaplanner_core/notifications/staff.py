@@ -6,13 +6,15 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.models import Appointment, Branch, Tenant
 from citaplanner_core.database import database_now, system_work, wake, work
+from citaplanner_core.hooks import dispatch
 from citaplanner_core.hooks.types import AppointmentEvent, JobContext, PeriodicJob
-from citaplanner_core.notifications.models import STAFF_ALERT, Notification
+from citaplanner_core.notifications.explaining import explainer
+from citaplanner_core.notifications.models import STAFF_ALERT, ChannelState, Notification
 from citaplanner_core.notifications.staff_models import DIGEST, NOW, StaffContact, StaffNotice
 from citaplanner_core.notifications.templates import render
 from citaplanner_core.notifications.variables import appointment_variables, business_variables
@@ -49,6 +51,8 @@ ALERTS: Mapping[AlertKind, timedelta | None] = {
 WORTH_TELLING = timedelta(hours=24)
 WATCH_SECONDS = 60
 MOST_LINES = 50
+LASTING_OPENINGS = 3
+"""So many times in a row a provider did not answer again: some minutes."""
 
 log = structlog.get_logger()
 
@@ -174,12 +178,29 @@ def watched_tenants() -> Iterable[tuple[str | None, PeriodicJob, int]]:
 
 
 def watch(context: JobContext) -> None:
-    """Job: make the digests whose time has come."""
+    """Job: tell of channels that are down, and make the digests whose time has come."""
     with work(context.tenant_id) as session:
         tenant = session.get_one(Tenant, context.tenant_id)
+        _tell_of_channels(session, tenant)
         for contact in _contacts(session):
             if DIGEST in contact.alerts.values():
                 _digest(session, contact, tenant, database_now(session))
+
+
+def _tell_of_channels(session: Session, tenant: Tenant) -> None:
+    """Refused credentials are told at once, a provider that does not answer if it stays so; limits mend themselves."""
+    down = select(ChannelState).where(
+        ChannelState.open_until.is_not(None),
+        or_(
+            ChannelState.reason == "auth_failed",
+            and_(ChannelState.reason == "unreachable", ChannelState.openings >= LASTING_OPENINGS),
+        ),
+    )
+    for state in session.scalars(down).all():
+        known = dispatch.channels().get(state.channel)
+        why, _ = explainer(tenant.language, tenant.zone).reason(state.reason)
+        label = known[1].label if known else state.channel
+        alert_staff(session, "channel_down", subject=state.channel, channelName=label, problem=why or "")
 
 
 def _digest(session: Session, contact: StaffContact, tenant: Tenant, now: datetime) -> None:

@@ -20,7 +20,7 @@ from citaplanner_core.hooks.registry import registry
 from citaplanner_core.hooks.types import Figure
 from citaplanner_core.jobs.heartbeat import alive_workers
 from citaplanner_core.jobs.models import PENDING, Claimable, Job
-from citaplanner_core.notifications.models import SENDING, SETTLED, Notification
+from citaplanner_core.notifications.models import SENDING, SETTLED, ChannelState, Notification
 
 REST_SECONDS = 5.0
 """Anybody may ask: until this has passed everybody gets what was counted last."""
@@ -82,6 +82,7 @@ def _figures(session: Session) -> Iterator[Metric]:
     oldest.add_metric(["notifications"], oldest_due(session, Notification))
     oldest.add_metric(["jobs"], oldest_due(session, Job))
     yield oldest
+    yield _held(session)
     yield GaugeMetricFamily(
         "citaplanner_workers_alive", "Workers seen within the last seconds.", value=alive_workers(session)
     )
@@ -120,6 +121,22 @@ def _lag(session: Session) -> Metric:
     lags = sorted(max(0.0, (sent_at - due).total_seconds()) for due, sent_at in rows if sent_at is not None)
     for quantile in QUANTILES if lags else ():
         found.add_metric([f"{quantile:g}"], lags[min(int(len(lags) * quantile), len(lags) - 1)])
+    return found
+
+
+def _held(session: Session) -> Metric:
+    found = GaugeMetricFamily(
+        "citaplanner_channels_held",
+        "Tenants whose messages over a channel wait because the breaker is open or the provider asked for a pause.",
+        labels=["channel", "reason"],
+    )
+    rows = session.execute(
+        select(ChannelState.channel, ChannelState.reason, func.count(ChannelState.id))
+        .where(ChannelState.open_until.is_not(None))
+        .group_by(ChannelState.channel, ChannelState.reason)
+    )
+    for channel, reason, count in rows:
+        found.add_metric([channel, reason or ""], count)
     return found
 
 

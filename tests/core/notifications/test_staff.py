@@ -13,7 +13,7 @@ from citaplanner_core.booking import appointments as verbs
 from citaplanner_core.booking.models import Branch
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.hooks.types import JobContext
-from citaplanner_core.notifications.models import Delivery, Notification
+from citaplanner_core.notifications.models import ChannelState, Delivery, Notification
 from citaplanner_core.notifications.staff import ALERTS, alert_staff, text_key, watch, watched_tenants
 from citaplanner_core.notifications.staff_models import StaffContact, StaffNotice
 from citaplanner_core.notifications.templates import render
@@ -167,6 +167,27 @@ def test_the_digest_comes_once_a_day_with_everything_in_it(
     watch(context)
     clock.shift(timedelta(hours=22))
     watch(context)
+    run_due(app)
+    assert len(told(tenant, contact)) == 2
+
+
+def test_a_channel_that_is_down_is_told_and_a_busy_one_is_not(app: Flask, tenant: int) -> None:
+    contact = hire(tenant, alerts={"channel_down": "now"})
+    until = utcnow() + timedelta(minutes=10)
+    with work(tenant) as session:
+        session.add(ChannelState(channel="email", open_until=until, openings=1, reason="auth_failed"))
+        session.add(ChannelState(channel="chatwoot", open_until=until, openings=1, reason="unreachable"))
+        session.add(ChannelState(channel="log", open_until=until, openings=9, reason="limited"))
+    for _ in range(2):
+        watch(JobContext(tenant, 1, 1, {}))
+    with work(tenant) as session:
+        session.execute(update(ChannelState).where(ChannelState.channel == "log").values(open_until=None))
+    run_due(app)
+    (said,) = told(tenant, contact)
+    assert "credenciales" in said
+    with work(tenant) as session:
+        session.execute(update(ChannelState).where(ChannelState.channel == "chatwoot").values(openings=3))
+    watch(JobContext(tenant, 1, 1, {}))
     run_due(app)
     assert len(told(tenant, contact)) == 2
 

@@ -15,7 +15,7 @@ from citaplanner_core.database import close_database, utcnow, work
 from citaplanner_core.jobs import heartbeat
 from citaplanner_core.jobs.models import Job
 from citaplanner_core.jobs.queue import enqueue
-from citaplanner_core.notifications.models import Notification
+from citaplanner_core.notifications.models import ChannelState, Notification
 from citaplanner_core.testing.worker import run_due
 from citaplanner_core.web import metrics
 from tests.conftest import PLUGINS, TEST_KEY
@@ -146,6 +146,7 @@ def test_figures_tell_what_waits_and_who_works(app: Flask, business: Business) -
         0 <= quiet["citaplanner_notification_lag_seconds 0.5"] <= quiet["citaplanner_notification_lag_seconds 1"] < 60
     )
     assert quiet["citaplanner_notifications_waiting due"] == quiet["citaplanner_notifications_waiting sending"] == 0
+    assert not [name for name in quiet if name.startswith("citaplanner_channels_held")]
     assert quiet["citaplanner_chatwoot_events_waiting"] == quiet["citaplanner_chatwoot_events_received_total"] == 0
     assert quiet["citaplanner_oldest_due_seconds notifications"] == 0
     assert quiet["citaplanner_oldest_due_seconds jobs"] == 0
@@ -156,7 +157,9 @@ def test_figures_tell_what_waits_and_who_works(app: Flask, business: Business) -
         session.execute(
             update(Notification).where(Notification.rule == "manual").values(due=utcnow() - timedelta(minutes=5))
         )
+        session.add(ChannelState(channel="email", open_until=utcnow(), reason="auth_failed"))
     busy = figures(app)
+    assert busy["citaplanner_channels_held email auth_failed"] == 1
     assert busy["citaplanner_workers_alive"] == 1
     assert busy["citaplanner_jobs_waiting"] == 1
     assert busy["citaplanner_notifications_waiting due"] == 1

@@ -13,6 +13,7 @@ from citaplanner_core.booking.models import Branch, Client
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.hooks import settings
 from citaplanner_core.hooks.types import JobContext
+from citaplanner_core.logs import configure_logging
 from citaplanner_core.notifications.models import Delivery
 from citaplanner_core.notifications.staff_models import StaffContact, StaffNotice
 from plugins.chatwoot import watch
@@ -85,6 +86,7 @@ def test_webhooks_that_are_not_acted_on_are_a_trouble(loop: Loop) -> None:
 
 def test_no_log_line_of_a_whole_conversation_names_anybody(app: Flask, loop: Loop) -> None:
     hire(loop.tenant, client_wants_move="now", client_cancelled="now", appointment_booked="now")
+    configure_logging("DEBUG")
     with capture_logs() as lines:
         appointment, asked = loop.asked(first_name="Ximena", last_name="Zacarías", email="ximena@example.com")
         loop.fault("/conversations/.*/messages", method="POST", status=500)
@@ -102,7 +104,7 @@ def test_no_log_line_of_a_whole_conversation_names_anybody(app: Flask, loop: Loo
     for word in (*private, *said, *(secret for secret in secrets if secret)):
         assert word not in written, word
     events = {str(line["event"]) for line in lines}
-    assert {"notification_planned", "notification_sent"} <= events
-    sent = next(line for line in lines if line["event"] == "notification_sent")
-    assert {"tenant_id", "notification", "channel", "attempt", "delivery"} <= sent.keys()
+    assert {"notifications_planned", "notification_claimed", "notification_settled"} <= events
+    sent = next(line for line in lines if line.get("status") == "SENT")
+    assert {"tenant_id", "row", "channel", "attempt", "status"} <= sent.keys()
     assert loop.state(appointment)[0] == "CANCELLED"
