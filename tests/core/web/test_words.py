@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Formatter
 
 from citaplanner_core.notifications.catalogue import languages
-from citaplanner_core.web import client_pages
+from citaplanner_core.web import booking_page, client_pages
 from citaplanner_core.web.words import words
 
 TEMPLATES = Path(str(files("citaplanner_core.web"))) / "templates" / "core"
@@ -51,6 +51,9 @@ def test_pages_use_what_there_is_and_nothing_is_left_over() -> None:
     used |= {(section, name) for section in BUILT for name in ("title", "text")}
     used |= {("appointment", choice) for choices in client_pages.CHOICES.values() for choice in choices}
     used |= {("index", f"delivery_{kind}") for kind in ("off", "allowlist")}
+    used |= {("appointment", news) for news in ("booked", "moved")}
+    code = Path(booking_page.__file__).read_text("utf-8")
+    used |= {("booking", name) for name in re.findall(r'\bsaid\["(\w+)"\]', code)}
     used.add(("page", "this_language"))
     assert used == names("es")
 
