@@ -12,7 +12,7 @@ from citaplanner_core.database import current_tenant, database_now, wake, work
 from citaplanner_core.hooks.types import JobContext
 from citaplanner_core.jobs.models import PENDING, Job
 from citaplanner_core.jobs.queue import enqueue
-from citaplanner_core.notifications.choice import Defer, Verdict, choose, recipient_of, require_true
+from citaplanner_core.notifications.choice import Defer, Verdict, addressee_of, choose, require_true
 from citaplanner_core.notifications.models import (
     CANCELLED,
     FAILED,
@@ -81,6 +81,8 @@ def _again(session: Session, first: Notification, dedupe_key: str, *, channel: s
         type=first.type,
         rule=first.rule,
         recipient_id=first.recipient_id,
+        staff_contact_id=first.staff_contact_id,
+        campaign_id=first.campaign_id,
         channel=channel,
         message=first.message,
         template=first.template,
@@ -145,7 +147,7 @@ def fall_back(context: JobContext) -> None:
             passed = [_not_again(again, channel, first, now) for channel in dict.fromkeys(one.channel for one in tried)]
             session.add_all(passed)
             session.flush()
-            choose(session, again, recipient_of(again.recipient, tenant, rule), passed[-1], rule)
+            choose(session, again, addressee_of(again, tenant, rule), passed[-1], rule)
         except Verdict:
             nested.rollback()
         else:

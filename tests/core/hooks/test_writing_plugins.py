@@ -139,7 +139,7 @@ def _methods(protocol: type) -> set[str]:
         ("key", {field.name for field in fields(Manifest)} - {"folder"}),
         ("field", {field.name for field in fields(Setting)}),
         ("name", {*Channel.__annotations__, *_methods(Channel)}),
-        ("raise", {kind.__name__ for kind in ChannelError.__subclasses__()}),
+        ("raise", {kind.__name__ for kind in (*ChannelError.__subclasses__(), *Retry.__subclasses__())}),
     ],
 )
 def test_the_tables_are_complete(heading: str, known: set[str]) -> None:

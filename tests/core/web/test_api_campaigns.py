@@ -46,12 +46,13 @@ def test_from_draft_to_results(app: Flask, business: Business, api: Api) -> None
     shown = api.get(path).json
     assert shown["state"] in ("FINISHED", "RUNNING")
     assert sum(one["sent"] + one["waiting"] for one in shown["results"].values()) == 1
-    assert [one["id"] for one in api.get("/campaigns").json["items"]] == [made.json["id"]]
+    assert made.json["id"] in [one["id"] for one in api.get("/campaigns").json["items"]]
     assert api.post(f"{path}/cancel").json["state"] == "CANCELLED"
     assert api.post(f"{path}/cancel").status_code == 409
 
 
 def test_what_cannot_be_is_refused(business: Business, api: Api) -> None:
+    before = api.get("/campaigns").json["items"]
     for given, field in (
         ({"message": "{{nobody}}"}, "message"),
         ({"channel": "fax"}, "channel"),
@@ -62,7 +63,7 @@ def test_what_cannot_be_is_refused(business: Business, api: Api) -> None:
         ({"name": " "}, "name"),
     ):
         assert refusal(api.post("/campaigns", draft(**given))) == (422, field), given
-    assert api.get("/campaigns").json["items"] == []
+    assert api.get("/campaigns").json["items"] == before
     assert api.get("/campaigns/999/estimate").status_code == 404
 
 
@@ -71,7 +72,7 @@ def test_another_business_s_campaign_is_not_there(business: Business, other: Bus
     for verb in ("start", "pause", "resume", "cancel"):
         assert other.api.post(f"/campaigns/{number}/{verb}").status_code == 404
     assert other.api.get(f"/campaigns/{number}").status_code == 404
-    assert other.api.get("/campaigns").json["items"] == []
+    assert number not in [one["id"] for one in other.api.get("/campaigns").json["items"]]
 
 
 def test_message_settings(business: Business, api: Api) -> None:

@@ -92,7 +92,7 @@ def test_every_attempt_is_there_with_what_was_said(app: Flask, business: Busines
     assert [item["kind"] for item in steps] == ["planned", "delivery", "delivered", "read", "delivery"]
     sent, failed = steps[1], steps[4]
     assert (sent["what"], sent["text"], sent["channel"], sent["attempt"]) == (
-        "Promoción: enviado por log (intento 1)",
+        "Recordatorio de pago: enviado por log (intento 1)",
         "Hola",
         "log",
         1,
