@@ -31,7 +31,7 @@ def test(arguments: list[str]) -> int:
     missing = [f"{name} is required: {troubles[name]}" for name in sorted(required) if troubles[name]]
     if missing:
         return _say(*missing, status=1)
-    status = _run("pytest", "--numprocesses=3", "--dist=worksteal", *arguments)
+    status = _run("pytest", "--numprocesses=4", "--dist=worksteal", *arguments)
     left_out = [f"Left out: {what}: {troubles[name]}" for name, what in USED_BY_TESTS.items() if troubles[name]]
     return _say(*left_out, status=status)
 
