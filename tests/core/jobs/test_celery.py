@@ -58,8 +58,8 @@ class Count:
 def celery_worker(
     app: Flask, broker: str, handlers: Mapping[str, JobHandler], *, lease: float = 30, **more: object
 ) -> Iterator[Running]:
-    lanes = {"job": ["slow", "quick"]}
-    made = CeleryWorker(app, [source(handlers, lease=lease)], broker_url=broker, lanes=lanes, threads=4, **more)  # type: ignore[arg-type]
+    settings = {"broker_url": broker, "lanes": {"job": ["slow", "quick"]}, "threads": 4, **more}
+    made = CeleryWorker(app, [source(handlers, lease=lease)], **settings)  # type: ignore[arg-type]  # values of any kind
     made.poll_seconds = 0.2
     found = Running(made)
     try:
