@@ -1,0 +1,14 @@
+"""Merging, importing and erasing clients, consent at booking, calendars of professionals."""
+
+revision = "core_0009"
+down_revision = "core_0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
