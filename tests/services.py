@@ -79,11 +79,14 @@ def _speaks(name: str, variable: str, default: str, port: int, said: bytes, answ
 
 @cache
 def chromium() -> Probe:
-    """Look for a Chromium on the path."""
+    """Look for a Chromium on the path, with the driver that tests steer it by."""
+    cure = "install your system's packages (Debian, Ubuntu: apt install chromium chromium-driver)"
+    if shutil.which("chromedriver") is None:
+        return Probe(None, f"there is no chromedriver on the path; {cure}")
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
             return Probe(path)
-    return Probe(None, "there is no Chromium on the path; install your system's package")
+    return Probe(None, f"there is no Chromium on the path; {cure}")
 
 
 PROBES: dict[str, Callable[[], Probe]] = {

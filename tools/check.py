@@ -17,6 +17,7 @@ USED_BY_TESTS = {
     "postgresql": "everything on PostgreSQL (SQLite was tested)",
     "redis": "the engine Celery on Redis",
     "rabbitmq": "the engine Celery on RabbitMQ",
+    "chromium": "the pages in a real browser",
 }
 """Services that tests use where they are found, with what is left out where they are not."""
 
