@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import claim, delivery, detection, planning, wake, webhook
+from benchmarks import claim, delivery, detection, fuzz, planning, wake, webhook
 
 KNOWN = {
     "webhook": webhook.run,
@@ -13,6 +13,7 @@ KNOWN = {
     "wake": wake.run,
     "delivery": delivery.run,
     "claim": claim.run,
+    "fuzz": fuzz.run,
 }
 
 

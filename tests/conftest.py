@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -21,6 +22,9 @@ from tests.services import postgresql
 TEST_KEY = "a-key-for-tests-only-0123456789"
 ENGINES = ["sqlite", *(["postgresql"] if postgresql().address else [])]
 PLUGINS = ("chatwoot", "email")
+
+settings.register_profile("long", max_examples=4000)
+"""`--hypothesis-profile=long`: forty times as many where a test does not say how many."""
 
 
 def pytest_configure() -> None:
