@@ -70,7 +70,7 @@ def list_staff_contacts(query: Page) -> Any:
 
 
 @blueprint.post("/staff-contacts")
-@operation(TAG, StaffContactShown, status=201)
+@operation(TAG, StaffContactShown, 404, status=201)
 def make_staff_contact(json: NewStaffContact) -> Any:
     """Have somebody of the staff told."""
     with work(g.tenant_id) as session:

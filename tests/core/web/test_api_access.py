@@ -144,6 +144,48 @@ def test_lists_hold_ones_own_rows_and_no_others(app: Flask, business: Business, 
             assert not found[0] & found[1], path
 
 
+def named_ids(method: str, path: str) -> Iterator[tuple[str, str]]:
+    """Where else than in its address a route takes ids: ("query" or "body", name)."""
+    call = described(method, path)
+    for parameter in call["parameters"]:
+        if parameter["in"] == "query" and parameter["name"].endswith("_id"):
+            yield "query", parameter["name"]
+    if "requestBody" in call:
+        for name in schema_of(call["requestBody"])["properties"]:
+            if name.endswith("_id"):
+                yield "body", name
+
+
+def test_an_id_of_another_tenant_is_answered_as_one_that_is_not_there(business: Business, other: Business) -> None:
+    """In every query and every body of the document, new ones too."""
+    ids, theirs = ({**one.ids, "recipient_id": one.client, "responsible_id": one.client} for one in (business, other))
+    before = state(other)
+    tried = 0
+    for method, path, arguments in routes(business.api.app):
+        if "name" in arguments:
+            continue
+        for place, name in named_ids(method, path):
+            whole = smallest_body(method, path) if method != "GET" else {}
+            whole |= {field: ids[field] for field in whole if field.endswith("_id")}
+            start = {"start": tomorrow(20).isoformat(), "end": tomorrow(22).isoformat()}
+            given = {field: ids[field] for where, field in named_ids(method, path) if where == "query"} | (
+                {"from": start["start"], "to": start["end"]} if path == "/availability" else {}
+            )
+            answers = []
+            for foreign in (theirs[name], ABSENT):
+                body = whole | ({name: foreign} if place == "body" else {})
+                query = given | ({name: foreign} if place == "query" else {})
+                sent = {} if method == "GET" else {"json": body}
+                answer = business.api(method, filled(path, ids), query_string=query, **sent)
+                answers.append((answer.status_code, re.sub(rf"\b{foreign}\b", "ID", answer.text)))
+            assert answers[0] == answers[1], (method, path, name)
+            assert answers[0][0] in (200, 404, 422), answers[0]
+            assert answers[0][0] != 200 or place == "query", answers[0]
+            tried += 1
+    assert tried >= 15
+    assert state(other) == before
+
+
 def test_a_body_cannot_name_another_tenants_rows(business: Business, other: Business) -> None:
     for row in ("client", "service", "professional", "branch"):
         field, foreign = f"{row}_id", getattr(other, row)

@@ -25,6 +25,7 @@ NAME_ROWS = {
     ("/api/v1/message-templates/preview", "post"),
     ("/api/v1/closures", "post"),
     ("/api/v1/time-off", "post"),
+    ("/api/v1/staff-contacts", "post"),
 }
 """What names rows elsewhere than in its address."""
 
