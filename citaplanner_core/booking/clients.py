@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from citaplanner_core.booking import search as search
 from citaplanner_core.booking.errors import NotFound, ValidationFailed, find, plain_text, short_text
 from citaplanner_core.booking.models import Client, ClientPhone, Tenant
 from citaplanner_core.database import current_tenant, utcnow

@@ -30,6 +30,11 @@ def _one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=name)
 
 
+def _backwards(context: Any) -> str:
+    key: str = context.get_current_parameters()["match_key"]
+    return key.removeprefix("+")[::-1]
+
+
 class Tenant(Base):
     """A business. The one table that defines tenants, and so has no tenant_id.
 
@@ -157,7 +162,8 @@ class Client(TenantScoped, Base):
 class ClientPhone(TenantScoped, Base):
     """One number of a client. One person may have several, and several people may share one.
 
-    `raw` is what was typed, `e164` what one dials, `match_key` what one compares.
+    `raw` is what was typed, `e164` what one dials, `match_key` what one compares, `backwards` its digits from the last
+    to the first: people remember how a number ends.
     """
 
     __tablename__ = "client_phone"
@@ -167,6 +173,7 @@ class ClientPhone(TenantScoped, Base):
         return (
             tenant_key("client_id", "client", ondelete="CASCADE"),
             Index(None, "tenant_id", "match_key"),
+            Index(None, "tenant_id", "backwards"),
             Index(None, "tenant_id", "client_id"),
         )
 
@@ -174,6 +181,7 @@ class ClientPhone(TenantScoped, Base):
     raw: Mapped[str]
     e164: Mapped[str]
     match_key: Mapped[str]
+    backwards: Mapped[str] = mapped_column(default=_backwards)
     confidence: Mapped[str]
     extension: Mapped[str | None]
     label: Mapped[str] = mapped_column(default="")

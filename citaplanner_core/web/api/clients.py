@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from citaplanner_core.booking.clients import add_phone, create_client, remove_phone, update_client
 from citaplanner_core.booking.errors import ValidationFailed, find
 from citaplanner_core.booking.models import Client, ClientPhone, Tenant
+from citaplanner_core.booking.search import matching
 from citaplanner_core.database import work
 from citaplanner_core.notifications import consents
 from citaplanner_core.phones import parse_phone
@@ -21,14 +22,25 @@ from citaplanner_core.web.api.schemas import ClientShown, ClientsPage, NewClient
 
 
 class ClientsQuery(Page):
+    q: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="What people type: the beginnings of names in any order, an e-mail address, or a phone in any"
+            " form, its first five digits or its last three. Accents and capitals do not matter.",
+        ),
+    ] = None
     phone: Annotated[str | None, Field(description="A phone in any form: those clients who have that number.")] = None
 
 
 @blueprint.get("/clients")
 @operation("clients", ClientsPage)
 def list_clients(query: ClientsQuery) -> Any:
-    """List clients, or find those with a phone number."""
+    """List clients, or find those of a name or with a phone number."""
     conditions = []
+    if query.q is not None:
+        with work(g.tenant_id, write=False) as session:
+            conditions.append(matching(session, _as_typed(query.q)))
     if query.phone is not None:
         with work(g.tenant_id, write=False) as session:
             phone = parse_phone(_as_typed(query.phone), session.get_one(Tenant, g.tenant_id).country)

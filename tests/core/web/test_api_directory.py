@@ -87,6 +87,9 @@ def test_a_phone_finds_its_client_in_any_form(api: Api) -> None:
         for form in written:
             found = api.get("/clients", query_string={"phone": form}).json["items"]
             assert [item["id"] for item in found] == [client], form
+            by_anything = api.get("/clients", query_string={"q": form}).json["items"]
+            assert [item["id"] for item in by_anything] == [client], form
+    assert [item["id"] for item in api.get("/clients?q=bó").json["items"]] == [bob]
     unencoded = api.get("/clients?phone=+12015550123").json["items"]
     assert [item["id"] for item in unencoded] == [bob]
     assert api.get("/clients?phone=5512345679").json == {"items": [], "next": None}
