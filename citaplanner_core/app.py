@@ -26,6 +26,8 @@ from citaplanner_core.replies import inbound as inbound
 from citaplanner_core.web import idempotency as idempotency
 from citaplanner_core.web import logins as logins
 from citaplanner_core.web import register_web
+from citaplanner_core.web.admin import guessing as guessing
+from citaplanner_core.web.admin import sessions as sessions
 
 log = structlog.get_logger()
 CONFIG = "CITAPLANNER"
@@ -49,6 +51,8 @@ def create_app(config: Config | Mapping[str, Any] | None = None, *, load_plugins
     configure_logging(settings.log_level)
     app = Flask("citaplanner_core", instance_path=str(settings.instance_path.resolve()))
     app.session_interface = PageSessions()
+    app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+    app.config["SESSION_COOKIE_SECURE"] = settings.base_url.startswith("https:")
     app.config[CONFIG] = settings
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # Flask's default provider has it
     settings.instance_path.mkdir(parents=True, exist_ok=True)

@@ -138,6 +138,17 @@ def require_offered(session: Session, wanted: Wanted) -> None:
         raise NotOffered(field, cure, reason=reason, wanted=wanted)
 
 
+def overruled(session: Session, wanted: Wanted) -> Reason | None:
+    """Return which rule staff overrules by booking this time, notice and horizon apart; None for none.
+
+    Raises `NotFound`, and `ValidationFailed` for what is inactive.
+    """
+    service = find_active(session, Service, wanted.service_id, "service_id")
+    branch = find_active(session, Branch, wanted.branch_id, "branch_id")
+    always = _Window(float("-inf"), float("inf"))
+    return _reason(session, wanted, always, branch, service.duration_minutes * 60)
+
+
 def _reason(session: Session, wanted: Wanted, offered: _Window, branch: Branch, length: int) -> Reason | None:
     begins = wanted.start.timestamp()
     if begins < offered.opens:

@@ -28,6 +28,7 @@ class ServiceValues(TypedDict, total=False):
     duration_minutes: int
     buffer_before_minutes: int
     buffer_after_minutes: int
+    is_discreet: bool
     active: bool
 
 

@@ -13,18 +13,26 @@ from citaplanner_core.cli.common import Failure, in_app, json_option, report, te
 from citaplanner_core.database import system_work, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.hooks.registry import registry
+from citaplanner_core.web.admin import guessing, sessions
 from citaplanner_core.web.logins import (
-    ROLES,
     SCOPES,
     LoginError,
     create_login,
     create_token,
+    find_login,
+    list_logins,
     list_tokens,
     remove_login,
     revoke_token,
+    set_password,
 )
+from citaplanner_core.web.roles import ROLES
 
 DEMO_SLUG = "demo"
+password_option = click.password_option(
+    envvar="CITAPLANNER_NEW_PASSWORD", help="Asked for when not given in CITAPLANNER_NEW_PASSWORD."
+)
+LOGIN_COLUMNS = ("email", "name", "role", "created_at")
 TOKEN_COLUMNS = ("id", "name", "scopes", "created_at", "last_used_at", "revoked_at")
 
 
@@ -60,7 +68,7 @@ def users() -> None:
 @click.option("--email", required=True)
 @click.option("--name", required=True)
 @click.option("--role", type=click.Choice(ROLES), default="owner", show_default=True)
-@click.password_option(envvar="CITAPLANNER_NEW_PASSWORD", help="Asked for when not given in CITAPLANNER_NEW_PASSWORD.")
+@password_option
 @in_app(maintenance=True)
 def create_user(slug: str, email: str, name: str, role: str, password: str) -> None:
     """Make a login."""
@@ -70,6 +78,48 @@ def create_user(slug: str, email: str, name: str, role: str, password: str) -> N
     except LoginError as error:
         raise Failure(str(error)) from None
     click.echo(f"login {email.strip().lower()} made")
+
+
+@users.command("list")
+@tenant_option
+@json_option
+@in_app(maintenance=True)
+def list_users(slug: str, as_json: bool) -> None:
+    """Show who may sign in, and as what."""
+    with work(tenant_id(slug), write=False) as session:
+        rows = [{name: getattr(login, name) for name in LOGIN_COLUMNS} for login in list_logins(session)]
+    lines = ["  ".join(f"{name}: {_plain(row[name])}" for name in LOGIN_COLUMNS) for row in rows]
+    report({"users": rows}, lines or ["no logins"], as_json=as_json)
+
+
+@users.command("set-password")
+@tenant_option
+@click.option("--email", required=True)
+@password_option
+@in_app(maintenance=True)
+def set_user_password(slug: str, email: str, password: str) -> None:
+    """Give a login another password: its sessions end, and no wait for wrong guesses is left."""
+    try:
+        with work(tenant_id(slug)) as session:
+            login = find_login(session, email)
+            set_password(login, password)
+            sessions.end_others(session, login.id)
+    except LoginError as error:
+        raise Failure(str(error)) from None
+    guessing.forgive([("login", email.strip().lower())])
+    click.echo(f"the password of {email.strip().lower()} was changed")
+
+
+@users.command("remove")
+@tenant_option
+@click.option("--email", required=True)
+@in_app(maintenance=True)
+def remove_user(slug: str, email: str) -> None:
+    """Take a login away, and end its sessions."""
+    with work(tenant_id(slug)) as session:
+        if not remove_login(session, email):
+            raise Failure(f"email: {email} has no login here; `citaplanner users list` shows those there are")
+    click.echo(f"login {email.strip().lower()} removed")
 
 
 @click.group()

@@ -19,9 +19,11 @@ from citaplanner_core.hooks.types import (
     Figure,
     HealthCheck,
     JobHandler,
+    Panel,
     PeriodicJob,
     Process,
     Setting,
+    Snippet,
     TimelineEntry,
 )
 
@@ -104,6 +106,24 @@ def citaplanner_timeline_entries(
     Only what the core does not know: notifications are there already. Oldest first, by (`at`, `id`), only what comes
     after `after` in that order, at most `limit`. Runs for the session's tenant, in a savepoint of its own, bounded in
     time; read only.
+    """
+
+
+@hookspec
+def citaplanner_client_panel(session: Session, clients: Sequence[int], language: str) -> "Mapping[int, Panel] | None":
+    """Return what this plugin knows about clients, by id, for their page: a `Panel` of texts and links each.
+
+    Asked for several at once; leave out those of whom there is nothing to say. `language` is the reader's, such as
+    `es`. Runs for the session's tenant, in a savepoint of its own, bounded in time; read only, no network.
+    """
+
+
+@hookspec
+def citaplanner_public_page_snippets(session: Session, tenant: int) -> "Sequence[Snippet] | None":
+    """Return scripts for the tenant's public booking page, such as a chat window. None means none.
+
+    Data, never HTML: a `Snippet` each, whose shape is checked. Asked each time the page is shown; runs for the
+    session's tenant, in a savepoint of its own, bounded in time; read only, no network. The page works without them.
     """
 
 

@@ -206,6 +206,38 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """A link that a panel offers: `label` in the reader's language, `url` of the web or a path of this site."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What a plugin knows about a client, for their page: rows of (name, value) and links. Texts, never HTML."""
+
+    title: str
+    rows: Sequence[tuple[str, str]] = ()
+    actions: Sequence[Action] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A script that a plugin adds to a public page, as `<script id src data-…>`; the core writes the element.
+
+    `html_id` begins with the plugin's name and a dash; `script_url` is https (http on this machine), or a path of this
+    site; `data` becomes the attributes `data-<name>`, names in small letters and dashes. The page lets the script talk
+    to, and show frames, pictures and styles of, its own origin and the `origins` named here; nothing else.
+    """
+
+    html_id: str
+    script_url: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    origins: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PeriodicJob:
     """A job run for each enabled tenant about every `seconds`, by one worker of the deployment at a time."""
 

@@ -6,6 +6,7 @@ from flask import Flask
 def register_web(app: Flask) -> None:
     """Give the app the core's pages and its API."""
     from citaplanner_core.web import api, booking_page, client_pages, errors, health, metrics, pages
+    from citaplanner_core.web.admin import staff_pages
 
     errors.register_errors(app)
     for blueprint in (
@@ -15,6 +16,8 @@ def register_web(app: Flask) -> None:
         health.blueprint,
         metrics.make_blueprint(),
         api.blueprint,
+        staff_pages.blueprint,
     ):
         app.register_blueprint(blueprint)
     api.spec.app = app
+    staff_pages.init_csrf(app)

@@ -14,9 +14,9 @@ Words = Mapping[str, Mapping[str, str]]
 
 
 @cache
-def words(language: str) -> Words:
-    """Return the texts of a language by section and name."""
-    return tomllib.loads((files(__package__) / "texts" / f"{language}.toml").read_text("utf-8"))
+def words(language: str, package: str = __package__) -> Words:
+    """Return the texts of a language by section and name, of these pages or of another package's."""
+    return tomllib.loads((files(package) / "texts" / f"{language}.toml").read_text("utf-8"))
 
 
 def asked_language(default: str = DEFAULT_LANGUAGE) -> str:

@@ -24,7 +24,12 @@ from citaplanner_core.database import (
     work,
 )
 
-WITHOUT_TENANT = {"tenant": "is the tenant", "installed_plugin": "the deployment's", "worker": "the deployment's"}
+WITHOUT_TENANT = {
+    "tenant": "is the tenant",
+    "installed_plugin": "the deployment's",
+    "worker": "the deployment's",
+    "sign_in_guess": "before any tenant is known",
+}
 
 
 @pytest.fixture
@@ -166,7 +171,12 @@ def test_an_error_rolls_back_and_a_reading_unit_never_commits(two: tuple[int, in
 
 def test_unique_constraints_and_references_name_the_tenant() -> None:
     """One tenant's row can never collide with, or point at, another's."""
-    global_keys = {"api_token.token_hash", "client_link.token_hash", "chatwoot_config.webhook_key_hash"}
+    global_keys = {
+        "staff_session.token_hash",
+        "api_token.token_hash",
+        "client_link.token_hash",
+        "chatwoot_config.webhook_key_hash",
+    }
     for mapper in Base.registry.mappers:
         table = mapper.local_table
         if not issubclass(mapper.class_, TenantScoped):

@@ -1,0 +1,1 @@
+"""`/admin/`: the pages on which a business's staff works."""
