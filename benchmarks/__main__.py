@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import claim, delivery, detection, fuzz, planning, wake, webhook
+from benchmarks import availability, booking, claim, delivery, detection, fuzz, planning, wake, webhook
 
 KNOWN = {
     "webhook": webhook.run,
@@ -13,6 +13,8 @@ KNOWN = {
     "wake": wake.run,
     "delivery": delivery.run,
     "claim": claim.run,
+    "availability": availability.run,
+    "booking": booking.run,
     "fuzz": fuzz.run,
 }
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from flask import Flask
@@ -31,6 +32,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import (
     DeclarativeBase,
     FromStatement,
@@ -42,6 +44,7 @@ from sqlalchemy.orm import (
     with_loader_criteria,
 )
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from citaplanner_core.waking import finish_waking, wake_soon
@@ -230,9 +233,13 @@ def _scope(state: ORMExecuteState) -> None:
             raise WrongTenant("a row never changes its tenant")
     if state.is_relationship_load:
         return
-    state.statement = statement.options(
-        with_loader_criteria(TenantScoped, lambda cls: cls.tenant_id == tenant, include_aliases=True)
-    )
+    state.statement = statement.options(_criterion(tenant))
+
+
+@lru_cache(maxsize=1000)
+def _criterion(tenant: int) -> Any:
+    """Kept, since looking at the function anew is a tenth of the work that a small query makes."""
+    return with_loader_criteria(TenantScoped, lambda cls: cls.tenant_id == tenant, include_aliases=True)
 
 
 def _scope_insert(statement: Any, parameters: Any, tenant: int) -> None:
@@ -364,6 +371,28 @@ def database_now(session: Session) -> datetime:
         return utcnow()
     now: datetime = Session.connection(session).execute(select(func.clock_timestamp())).scalar_one()
     return now.astimezone(UTC)
+
+
+class seconds(FunctionElement[int]):
+    """The whole seconds since 1970 of a time in the database: read by the thousand in half the time of datetimes."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+class seconds_up(seconds):
+    """The same, the end of a second that has begun."""
+
+    inherit_cache = True
+
+
+@compiles(seconds)
+def _compile_seconds(element: seconds, compiler: Any, **given: Any) -> str:
+    column, up = compiler.process(element.clauses, **given), isinstance(element, seconds_up)
+    if compiler.dialect.name == "sqlite":
+        whole = f"CAST(strftime('%s', substr({column}, 1, 19)) AS INTEGER)"
+        return f"({whole} + (substr({column}, 21) > '000000'))" if up else whole
+    return f"{'ceil' if up else 'floor'}(extract(epoch FROM {column}))::bigint"
 
 
 def clock() -> Any:

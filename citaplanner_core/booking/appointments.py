@@ -38,7 +38,7 @@ from citaplanner_core.booking.models import (
     Client,
     Tenant,
 )
-from citaplanner_core.booking.schedule import find_active, take_time, taken_if_excluded
+from citaplanner_core.booking.schedule import find_active, read_together, take_time, taken_if_excluded
 from citaplanner_core.database import current_tenant, utcnow
 from citaplanner_core.hooks import dispatch
 from citaplanner_core.hooks.types import AppointmentEvent
@@ -86,6 +86,7 @@ def book(
     one_of("booked_by", booked_by, BOOKERS)
     notes = plain_text("notes", notes)
     start = _start(start, booked_by)
+    named = read_together(session, client_id, service_id, professional_id, branch_id)
     find_active(session, Client, client_id, "client_id")
     schedule = take_time(session, start, professional_id=professional_id, service_id=service_id, branch_id=branch_id)
     if booked_by == "client":
@@ -102,6 +103,7 @@ def book(
     )
     session.add(appointment)
     _record(session, appointment, "booked", by=booked_by)
+    del named  # until here, so that nothing it holds was read again
     return appointment
 
 

@@ -18,7 +18,7 @@ from citaplanner_core.booking.errors import NotOffered, Reason, ValidationFailed
 from citaplanner_core.booking.hours import DAY_MINUTES, Clock, Hours, ProfessionalService, Span
 from citaplanner_core.booking.models import LIVE_STATES, Appointment, Branch, Professional, Service, Tenant
 from citaplanner_core.booking.schedule import find_active
-from citaplanner_core.database import current_tenant, utcnow
+from citaplanner_core.database import current_tenant, seconds, seconds_up, utcnow
 
 MOST_DAYS = 62
 NEAREST = 3
@@ -210,9 +210,9 @@ def _diaries(session: Session, people: Sequence[int], hours: Hours, service: Ser
     rows = session.execute(
         select(
             Appointment.professional_id,
-            Appointment.blocked_from,
-            Appointment.blocked_until,
-            Appointment.start,
+            seconds(Appointment.blocked_from),
+            seconds_up(Appointment.blocked_until),
+            seconds(Appointment.start),
         )
         .where(
             Appointment.professional_id.in_(people),
@@ -222,10 +222,9 @@ def _diaries(session: Session, people: Sequence[int], hours: Hours, service: Ser
         )
         .order_by(Appointment.blocked_from)
     )
-    for person, blocked_from, blocked_until, start in rows:
+    for person, blocked_from, blocked_until, begins in rows:
         diary = diaries[person]
-        diary.blocked.append((int(blocked_from.timestamp()), -int(-blocked_until.timestamp() // 1)))
-        begins = start.timestamp()
+        diary.blocked.append((blocked_from, blocked_until))
         if midnights[0] <= begins < ends:
             diary.booked[bisect_right(midnights, begins) - 1] += 1
     return diaries

@@ -108,7 +108,7 @@ def find(session: Session, model: type[Row], row_id: int, field: str, *, lock: b
     if 0 < row_id <= LARGEST_ID:
         row = (
             session.get(model, row_id, populate_existing=True, with_for_update={"key_share": True})
-            if lock
+            if lock and session.get_bind().dialect.name != "sqlite"
             else session.get(model, row_id)
         )
     if row is None:
