@@ -2,10 +2,13 @@
 
 import fcntl
 import json
+import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from tests.core.hooks.toy import Deployment
 
@@ -13,11 +16,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    """A migrated deployment with our plugins and the demo business."""
-    made = Deployment(tmp_path, f"sqlite:///{tmp_path / 'test.db'}", plugins=["chatwoot", "email"])
-    assert made.command("migrate").returncode == 0
-    return made
+def deployment(tmp_path: Path, migrated: Callable[[str], str]) -> Deployment:
+    """A migrated deployment with our plugins."""
+    shutil.copy(make_url(migrated("sqlite")).database or "", tmp_path / "test.db")
+    return Deployment(tmp_path, f"sqlite:///{tmp_path / 'test.db'}", plugins=["chatwoot", "email"])
 
 
 def test_a_tenant_from_nothing_to_a_message(deployment: Deployment) -> None:
@@ -205,6 +207,7 @@ def test_a_taken_port_and_a_second_start_are_one_plain_line(deployment: Deployme
         port = str(server.getsockname()[1])
         taken = deployment.command("run", PORT=port)
         assert (taken.returncode, f"PORT {port} is taken" in taken.stderr) == (1, True)
+    (deployment.folder / "instance").mkdir()
     with (deployment.folder / "instance" / "run.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         second = deployment.command("run")

@@ -5,10 +5,11 @@ Each runs in a process of its own, since the plugin set of a process is fixed.
 
 import os
 import subprocess
-import sys
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.core.hooks.forked import run_module
 
 ROOT = Path(__file__).parents[3]
 MANIFEST = """
@@ -78,25 +79,15 @@ class Deployment:
     def python(self, code: str, **more: str) -> str:
         """Run code in an app of this deployment and return what it printed; fails when it fails."""
         source = PRELUDE + textwrap.dedent(code) + "\nclose_database()\n"
-        done = self._run([sys.executable, "-W", "error::ResourceWarning", "-c", source], **more)
+        done = run_module("", code=source, environment=self.environment(**more), folder=self.folder)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def command(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run `citaplanner …`."""
-        return self._run([sys.executable, "-m", "citaplanner_core", *arguments], **more)
+        return run_module("citaplanner_core", *arguments, environment=self.environment(**more), folder=self.folder)
 
     def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `flask --app citaplanner_core …`."""
-        return self._run([sys.executable, "-m", "flask", "--app", "citaplanner_core", *arguments])
-
-    def _run(self, argv: list[str], **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            argv,
-            env=self.environment(**more),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        arguments = ("--app", "citaplanner_core", *arguments)
+        return run_module("flask", *arguments, environment=self.environment(), folder=self.folder)
