@@ -1,5 +1,6 @@
 """Databases, apps and tenants for every test."""
 
+import copy
 import functools
 import os
 import shutil
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Config, Flask
 from hypothesis import settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
@@ -16,12 +17,15 @@ from sqlalchemy.engine import make_url
 from citaplanner_core.app import create_app
 from citaplanner_core.database import close_database, db
 from citaplanner_core.hooks import lifecycle
+from citaplanner_core.hooks.registry import EXTENSION as REGISTRY
+from citaplanner_core.hooks.registry import Registry
 from citaplanner_core.testing.factories import make_tenant
 from tests.services import postgresql
 
 TEST_KEY = "a-key-for-tests-only-0123456789"
 ENGINES = ["sqlite", *(["postgresql"] if postgresql().address else [])]
 PLUGINS = ("chatwoot", "email")
+CHANGED_BY_TESTS = ("core_channels", "core_listeners", "troubles", "channels", "settings")
 
 settings.register_profile("long", max_examples=4000)
 """`--hypothesis-profile=long`: forty times as many where a test does not say how many."""
@@ -78,12 +82,17 @@ def database_url(engine: str, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def migrated_url(engine: str, migrated: Callable[[str], str], tmp_path: Path) -> Iterator[str]:
-    """A database with the tables of the core and of our plugins, and no rows but those of the plugins' installation."""
+def migrated_url(engine: str, migrated: Callable[[str], str]) -> Iterator[str]:
+    """A database with the tables of the core and of our plugins, and no rows but those of the plugins' installation.
+
+    Its URL is the same for every test of a process, so that apps and engines can serve more than one test.
+    """
     url = migrated(engine)
     if engine == "sqlite":
-        shutil.copy(make_url(url).database or "", tmp_path / "test.db")
-        yield f"sqlite:///{tmp_path / 'test.db'}"
+        template = Path(make_url(url).database or "")
+        for leftover in template.parent.glob("test.db*"):
+            leftover.unlink()
+        yield f"sqlite:///{shutil.copy(template, template.with_name('test.db'))}"
         return
     yield url
     _empty(url)
@@ -144,16 +153,28 @@ def _settings(url: str, folder: Path) -> dict[str, object]:
     }
 
 
+@pytest.fixture(scope="session")
+def make_app(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Flask]:
+    """Give the app for a database; making one, and compiling its statements anew, takes longer than most tests."""
+    return functools.cache(lambda url: create_app(_settings(url, tmp_path_factory.mktemp("app"))))
+
+
 @pytest.fixture
-def app(migrated_url: str, tmp_path: Path) -> Iterator[Flask]:
-    """An app with all tables and our plugins; its context is open."""
-    made = create_app(_settings(migrated_url, tmp_path))
+def app(migrated_url: str, make_app: Callable[[str], Flask]) -> Iterator[Flask]:
+    """An app with all tables and our plugins; its context is open. What a test changes of it is undone."""
+    made = make_app(migrated_url)
+    plugins: Registry = made.extensions[REGISTRY]
+    kept = {name: copy.copy(getattr(plugins, name)) for name in CHANGED_BY_TESTS}
+    extensions, config = dict(made.extensions), dict(made.config)
     with made.app_context():
         try:
             yield made
         finally:
             db.session.remove()
             close_database()
+            for name, value in kept.items():
+                setattr(plugins, name, value)
+            made.extensions, made.config = extensions, Config(made.root_path, config)
 
 
 @pytest.fixture
