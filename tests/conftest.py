@@ -24,6 +24,9 @@ from tests.services import postgresql
 
 TEST_KEY = "a-key-for-tests-only-0123456789"
 ENGINES = ["sqlite", *(["postgresql"] if postgresql().address else [])]
+ON_POSTGRESQL = [name for name in ENGINES if name == "postgresql"]
+"""For tests of what only PostgreSQL has: none, where it is absent and not required."""
+
 PLUGINS = ("chatwoot", "email")
 CHANGED_BY_TESTS = ("core_channels", "core_listeners", "troubles", "channels", "settings")
 

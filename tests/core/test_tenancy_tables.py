@@ -26,6 +26,7 @@ from citaplanner_core.database import (
     system_connection,
     work,
 )
+from tests.conftest import ON_POSTGRESQL
 from tests.core.web.support import make_business
 
 MINE, THEIRS = 1, 2
@@ -166,7 +167,7 @@ def judged(engine: str, migrated_url: str, app: Flask) -> Iterator[Flask]:
             event.remove(TenantSession, "after_begin", tell_the_database)
 
 
-@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("engine", ON_POSTGRESQL, indirect=True)
 def test_the_database_as_referee_agrees_and_stops_what_we_could_not(judged: Flask) -> None:
     """Everything works when the database enforces tenants, too; and it stops the two ways around our sessions."""
     mine, other = (make_business(judged, slug) for slug in ("clinic", "spa"))

@@ -23,9 +23,8 @@ from citaplanner_core.booking.hours import DAY_MINUTES, Closure, ProfessionalSer
 from citaplanner_core.booking.models import LIVE_STATES, Appointment, Branch
 from citaplanner_core.database import work
 from citaplanner_core.testing.factories import make_branch, make_client, make_professional, make_service, make_tenant
+from tests.examples import FEW
 
-assert settings.default is not None
-FEW = max(8, settings.default.max_examples // 10)
 EDGES = {
     "America/Mexico_City": (date(2035, 4, 1), date(2035, 10, 28)),  # no longer changes its clocks
     "America/Tijuana": (date(2035, 3, 11), date(2035, 11, 4)),

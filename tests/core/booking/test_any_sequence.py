@@ -28,6 +28,7 @@ from citaplanner_core.database import work
 from citaplanner_core.hooks.types import AppointmentEvent
 from citaplanner_core.testing.factories import make_professional, make_service, make_tenant
 from tests.core.booking.support import TEN, open_desk
+from tests.examples import FEW
 
 QUARTER = timedelta(minutes=15)
 SERVICES = ((30, 0, 0), (45, 5, 10), (15, 0, 15))  # minutes: length, buffer before, buffer after
@@ -235,6 +236,6 @@ def test_any_sequence_of_verbs_keeps_the_promises(app: Flask, events: list[Appoi
     run_state_machine_as_test(
         Watched,
         settings=settings(
-            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=FEW, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import ENGINES
+from tests.conftest import ON_POSTGRESQL
 from tests.core.hooks.toy import Deployment
 
 HOOKS = (
@@ -100,7 +100,7 @@ def test_a_plugin_the_tenant_did_not_switch_on_is_not_called(on_sqlite: Deployme
     assert on_sqlite.python(off).splitlines()[0] == "['PENDING'] ['']"
 
 
-@pytest.mark.parametrize("engine", [name for name in ENGINES if name == "postgresql"], indirect=True)
+@pytest.mark.parametrize("engine", ON_POSTGRESQL, indirect=True)
 def test_a_statement_that_waits_too_long_in_the_booking_is_ended(deployment: Deployment) -> None:
     deployment.add(
         "slow",

@@ -32,6 +32,7 @@ from citaplanner_core.notifications.delivery import NotificationSource, advance
 from citaplanner_core.notifications.models import ChannelState, Delivery, Notification
 from citaplanner_core.testing.factories import make_client, make_tenant
 from citaplanner_core.testing.worker import run_due
+from tests.conftest import ON_POSTGRESQL
 from tests.core.jobs.support import PATIENCE, eventually, running
 from tests.core.notifications.support import AskableChannel, FakeChannel, Scene, only
 
@@ -286,7 +287,7 @@ def kill_connections(app: Flask) -> None:
         )
 
 
-@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("engine", ON_POSTGRESQL, indirect=True)
 def test_connections_that_break_in_the_middle_lose_and_double_nothing(scene: Scene) -> None:
     hanging = HangingChannel("chatwoot")
     only(scene, hanging)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ON_POSTGRESQL
+
 ROOT = Path(__file__).parents[3]
 CODE = """
 import sys
@@ -18,7 +20,7 @@ print(found)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("engine", ON_POSTGRESQL, indirect=True)
 @pytest.mark.parametrize("asks", [True, False], ids=["who can be asked", "who cannot"])
 def test_killed_workers_lose_nothing_and_double_nothing_unseen(database_url: str, tmp_path: Path, asks: bool) -> None:
     command = [sys.executable, "-c", CODE, database_url, str(tmp_path), str(asks)]

@@ -33,6 +33,7 @@ from citaplanner_core.notifications.rules import (
 from citaplanner_core.notifications.service import NotificationRefused
 from citaplanner_core.testing.factories import make_appointment, make_client, make_service, make_tenant
 from tests.core.notifications.business import Watched, watched
+from tests.examples import FEW
 
 MEXICO = ZoneInfo("America/Mexico_City")
 REMINDER = "APPOINTMENT_REMINDER"
@@ -306,7 +307,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=FEW, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves)
 def test_any_history_leaves_exactly_the_messages_of_the_schedule_as_it_is(
     app: Flask, history: list[tuple[str, int]]

@@ -22,6 +22,7 @@ from citaplanner_core.replies.actions import Outcome, Said, act
 from citaplanner_core.replies.which import Asked
 from citaplanner_core.testing.factories import make_client, make_tenant
 from tests.core.booking.support import Desk, history, open_desk, read
+from tests.examples import FEW
 
 CHANNEL = "chatwoot"
 
@@ -378,7 +379,7 @@ def anybody(tenant: int) -> int:
     return tenant
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=FEW, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(
         st.sampled_from(["1", "2", "3", "4", "ok", "gracias", "no puedo", "asdf", "¿dónde es?", "BAJA", "confirmo"]),

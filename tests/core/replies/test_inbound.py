@@ -19,6 +19,7 @@ from citaplanner_core.replies.inbound import receive, replied
 from citaplanner_core.replies.models import ReceivedMessage
 from citaplanner_core.testing.factories import make_client
 from tests.core.booking.support import Desk, open_desk, read
+from tests.examples import FEW
 
 PHONE = "+525512345678"
 CHANNEL = "whatsapp"
@@ -245,7 +246,7 @@ def anybody(tenant: int) -> Line:
     return Line(open_desk(tenant))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=FEW, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     before=st.lists(st.sampled_from(["no promociones", "hola"]), max_size=2),
     stops=st.lists(st.sampled_from(["BAJA", "STOP", "ya no me manden mensajes"]), min_size=1, max_size=3),

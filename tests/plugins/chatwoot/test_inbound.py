@@ -38,6 +38,7 @@ from plugins.chatwoot.models import (
     ChatwootEvent,
     ChatwootInteraction,
 )
+from tests.examples import FEW
 from tests.plugins.chatwoot.conftest import Begin
 from tests.plugins.chatwoot.loop import OTHER_FORM, PHONE, WRITER, Loop
 from tests.plugins.chatwoot.sandbox.conftest import API, WHATSAPP, WIDGET
@@ -656,7 +657,7 @@ def test_any_order_and_any_number_of_times_end_the_same(eventful: tuple[Loop, in
         assert expected["deliveries"] == [("READ", None)]
         assert [one[2] for one in expected["conversations"]] == ["resolved", "open", "open"]
 
-        @settings(max_examples=25, deadline=None)
+        @settings(max_examples=FEW, deadline=None)
         @given(order=st.permutations(ids), again=st.lists(st.sampled_from(ids), max_size=10))
         def in_any_order(order: list[int], again: list[int]) -> None:
             start.backup(live)
