@@ -35,6 +35,16 @@ class NotFound(BookingError):
         super().__init__(f"{field}: there is no {value!r} here; list what exists and use one of those ids", field=field)
 
 
+class Merged(NotFound):
+    """The row was merged into another one, `into`."""
+
+    code = "merged"
+
+    def __init__(self, field: str, value: object, into: int) -> None:
+        BookingError.__init__(self, f"{field}: {value!r} was merged into {into}; use that id", field=field)
+        self.into = into
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The time that could not be had, for `availability.nearest_slots` to offer others like it. `start` is UTC."""
@@ -99,7 +109,7 @@ class NotOffered(ValidationFailed):
 
 
 def find(session: Session, model: type[Row], row_id: int, field: str, *, lock: bool = False) -> Row:
-    """Return the tenant's row of this id, or raise `NotFound` naming `field`.
+    """Return the tenant's row of this id, or raise `NotFound` naming `field` (`Merged`, where one knows into which).
 
     With `lock` it is read afresh and held until the unit ends (PostgreSQL: FOR NO KEY UPDATE, which lets rows
     that refer to it be written meanwhile; SQLite needs none, its writing unit is alone).
@@ -112,7 +122,9 @@ def find(session: Session, model: type[Row], row_id: int, field: str, *, lock: b
             else session.get(model, row_id)
         )
     if row is None:
-        raise NotFound(field, row_id)
+        moved_to = getattr(model, "moved_to", None)
+        into = moved_to(session, row_id) if moved_to and 0 < row_id <= LARGEST_ID else None
+        raise NotFound(field, row_id) if into is None else Merged(field, row_id, into)
     return row
 
 

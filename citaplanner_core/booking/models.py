@@ -3,9 +3,9 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, select, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from citaplanner_core.database import Base, BigId, TenantScoped, tenant_key, utcnow
 
@@ -157,6 +157,30 @@ class Client(TenantScoped, Base):
     def name(self) -> str:
         """First and last name, as one writes them."""
         return f"{self.first_name} {self.last_name}".strip()
+
+    @classmethod
+    def moved_to(cls, session: Session, client_id: int) -> int | None:
+        """Return the client that one who is no more was merged into; None when that is not what happened."""
+        return session.scalar(select(ClientMerge.into_id).where(ClientMerge.merged_id == client_id))
+
+
+class ClientMerge(TenantScoped, Base):
+    """Who merged whom into whom. `merged_id` is the client who is no more; `into_id` follows later merges."""
+
+    __tablename__ = "client_merge"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (
+            UniqueConstraint("tenant_id", "merged_id"),
+            tenant_key("into_id", "client", ondelete="CASCADE"),
+            Index(None, "tenant_id", "into_id"),
+        )
+
+    merged_id: Mapped[int] = mapped_column(BigId)
+    into_id: Mapped[int] = mapped_column(BigId)
+    by: Mapped[str]
+    at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
 class ClientPhone(TenantScoped, Base):

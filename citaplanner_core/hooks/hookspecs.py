@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from citaplanner_core.hooks.types import (
     AppointmentEvent,
     Channel,
+    ErasedClient,
     Figure,
     HealthCheck,
     JobHandler,
@@ -61,6 +62,35 @@ def citaplanner_appointment_committed(event: AppointmentEvent) -> None:
 
     A durable job, written in the booking's transaction and run by a worker outside any transaction, with retries
     when it raises: it may run more than once, and must then come to the same result.
+    """
+
+
+@hookspec
+def citaplanner_client_merged(session: Session, merged_id: int, into_id: int) -> None:
+    """Move what this plugin keeps of client `merged_id` to `into_id`, inside the merge's transaction.
+
+    Called for every tenant, also one that switched the plugin off, in a savepoint of its own and bounded in time. The
+    merged client is deleted afterwards: where rows of a loaded plugin still refer to them, the merge is refused.
+    """
+
+
+@hookspec
+def citaplanner_client_exported(session: Session, client_id: int) -> "Mapping[str, Any] | None":
+    """Return all that this plugin keeps of a client, as JSON values, for the document that the person may ask for.
+
+    Called for every tenant, also one that switched the plugin off, in a savepoint of its own and bounded in time; read
+    only.
+    """
+
+
+@hookspec
+def citaplanner_client_erased(session: Session, client_id: int, known: ErasedClient) -> None:
+    """Remove what this plugin keeps of a client, inside the transaction that erases them.
+
+    Called for every tenant, also one that switched the plugin off, in a savepoint of its own and bounded in time.
+    `known` is what finds the person where no id stands. The client's row stays, nameless, so that figures stay true;
+    rows of the plugin's tables that still refer to it are deleted afterwards. What is kept elsewhere, such as at a
+    provider, is removed by a durable job written here. One that raises stops the erasure: nothing is half erased.
     """
 
 

@@ -175,6 +175,19 @@ class AppointmentEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ErasedClient:
+    """What finds a person who is being erased: names, phones and e-mail address as kept, and as one compares them.
+
+    `match_keys` leaves out the numbers that other clients have too.
+    """
+
+    names: tuple[str, ...]
+    email: str | None
+    phones: tuple[str, ...]
+    match_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JobContext:
     """What a job handler is told. It runs outside any transaction and opens its own `work()`."""
 

@@ -25,11 +25,13 @@ def record_consent(
     source: str,
     purpose: str = MARKETING,
     channel: str = ANY_CHANNEL,
+    version: int | None = None,
     at: datetime | None = None,
 ) -> Consent:
     """Keep that a client agreed to be told things over a channel (`*` = any), or refused; return the row.
 
-    `source` says where they said so, such as `booking form`; `at` (aware) when, now if None. Raises `NotFound`,
+    `source` says where they said so, such as `booking form`, `version` which text they read there; `at` (aware) when,
+    now if None. Raises `NotFound`,
     `ValidationFailed`, `NotificationRefused` for an unknown channel.
     """
     find(session, Client, client_id, "client_id")
@@ -42,6 +44,7 @@ def record_consent(
         purpose=one_of("purpose", purpose, PURPOSES),
         given=given,
         source=source,
+        version=version,
         at=utcnow() if at is None else utc("at", at),
     )
     session.add(row)

@@ -38,7 +38,8 @@ class NotificationRule(TenantScoped, Base):
 class Consent(TenantScoped, Base):
     """What a client said about being told things: the latest row of a purpose and channel holds. Never updated.
 
-    `channel` may be `*`; `purpose` is `service` or `marketing`; `source` says where they said so.
+    `channel` may be `*`; `purpose` is `service` or `marketing`; `source` says where they said so, `version` which
+    `ConsentText` they were shown there (0: the built-in one; None: none).
     """
 
     __tablename__ = "consent"
@@ -56,4 +57,25 @@ class Consent(TenantScoped, Base):
     purpose: Mapped[str]
     given: Mapped[bool]
     source: Mapped[str]
+    version: Mapped[int | None]
     at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class ConsentText(TenantScoped, Base):
+    """What a business says, in its own words, to those who book about their data; the highest version holds.
+
+    `service` and `marketing` hold a text by language; where one is missing the built-in one is shown. Never updated:
+    consents name the version that was read.
+    """
+
+    __tablename__ = "consent_text"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("tenant_id", "version"),)
+
+    version: Mapped[int]
+    service: Mapped[dict[str, str]] = mapped_column(JSON)
+    marketing: Mapped[dict[str, str]] = mapped_column(JSON)
+    privacy_url: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)

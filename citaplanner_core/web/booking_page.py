@@ -31,6 +31,7 @@ from citaplanner_core.booking.models import (
 )
 from citaplanner_core.database import system_work, utcnow, work
 from citaplanner_core.notifications.catalogue import known_language
+from citaplanner_core.notifications.consent_texts import current_texts, record_booking
 from citaplanner_core.notifications.links import new_link
 from citaplanner_core.phones import PhoneNumber, parse_phone
 from citaplanner_core.web.errors import message_page
@@ -73,7 +74,7 @@ def show(slug: str) -> ResponseReturnValue:
         start = read_start(request.args.get("start"))
         if start is None or choice.professional is None:
             return _times(session, tenant, code, choice)
-        return _form(tenant, code, choice, {"start": start.isoformat()}, {})
+        return _form(session, tenant, code, choice, {"start": start.isoformat()}, {})
 
 
 @blueprint.post("/<slug>")
@@ -82,7 +83,9 @@ def book_here(slug: str) -> ResponseReturnValue:
     tenant_id = _tenant(slug)
     if tenant_id is None:
         return message_page("not_found", status=404)
-    given = {name: " ".join(request.form.get(name, "").split()) for name in ("name", "phone", "email", "start")}
+    given = {
+        name: " ".join(request.form.get(name, "").split()) for name in ("name", "phone", "email", "start", "marketing")
+    }
     try:
         with work(tenant_id) as session:
             return _book(session, session.get_one(Tenant, tenant_id), given)
@@ -174,14 +177,23 @@ def _times(
     )
 
 
-def _form(tenant: Tenant, code: str, choice: _Choice, given: dict[str, str], errors: dict[str, str]) -> str:
+def _form(
+    session: Session, tenant: Tenant, code: str, choice: _Choice, given: dict[str, str], errors: dict[str, str]
+) -> str:
     assert choice.branch is not None
     start = read_start(given["start"])
     assert start is not None
     date, time = say_moment(start, choice.branch.zone, code)
     place = name_zone(choice.branch.zone, code)
     values = {"choice": choice, "given": given, "errors": errors, "date": date, "time": time, "place": place}
-    return _page("booking_form.html", tenant, code, **values)
+    texts, said = current_texts(session), words(code)["booking"]
+    consent = {
+        "service": texts.service.get(code) or said["consent"],
+        "marketing": texts.marketing.get(code) or said["marketing"].format(business=tenant.name),
+        "privacy_url": texts.privacy_url,
+        "version": texts.version,
+    }
+    return _page("booking_form.html", tenant, code, consent=consent, **values)
 
 
 def _page(template: str, tenant: Tenant, code: str, **values: Any) -> str:
@@ -202,12 +214,13 @@ def _book(session: Session, tenant: Tenant, given: dict[str, str]) -> ResponseRe
             return _done(session, before)
         errors = _limits(session, phone, said)
     if errors or phone is None:
-        return _form(tenant, code, choice, given, errors), 422
+        return _form(session, tenant, code, choice, given, errors), 422
     try:
         with session.begin_nested():
             client = _client(session, given, phone, code if code != tenant.language else None)
     except BookingError as error:  # what only the core's own checks find
         return _form(
+            session,
             tenant,
             code,
             choice,
@@ -223,7 +236,15 @@ def _book(session: Session, tenant: Tenant, given: dict[str, str]) -> ResponseRe
         start=start,
         booked_by="client",
     )
+    record_booking(session, client.id, version=_version_read(session), marketing=bool(given["marketing"]))
     return _done(session, appointment)
+
+
+def _version_read(session: Session) -> int:
+    """The form says which text it showed; a newer one may hold by now, one to come cannot have been read."""
+    text = request.form.get("consent", "")
+    holds = current_texts(session).version
+    return min(int(text), holds) if text.isascii() and text.isdecimal() and len(text) < 9 else holds
 
 
 def _done(session: Session, appointment: Appointment) -> ResponseReturnValue:

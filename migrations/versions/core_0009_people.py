@@ -37,6 +37,47 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("client_word") as batch_op:
         batch_op.create_index(batch_op.f("ix_client_word_tenant_id_word_client_id"), ["tenant_id", "word", "client_id"])
+    op.create_table(
+        "client_merge",
+        sa.Column("merged_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("into_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "into_id"],
+            ["client.tenant_id", "client.id"],
+            name=op.f("fk_client_merge_tenant_id_into_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenant.id"], name=op.f("fk_client_merge_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_client_merge")),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_client_merge_tenant_id_id")),
+        sa.UniqueConstraint("tenant_id", "merged_id", name=op.f("uq_client_merge_tenant_id_merged_id")),
+    )
+    with op.batch_alter_table("client_merge") as batch_op:
+        batch_op.create_index(batch_op.f("ix_client_merge_tenant_id_into_id"), ["tenant_id", "into_id"])
+    op.create_table(
+        "consent_text",
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("service", sa.JSON(), nullable=False),
+        sa.Column("marketing", sa.JSON(), nullable=False),
+        sa.Column("privacy_url", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenant.id"], name=op.f("fk_consent_text_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_text")),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_consent_text_tenant_id_id")),
+        sa.UniqueConstraint("tenant_id", "version", name=op.f("uq_consent_text_tenant_id_version")),
+    )
+    with op.batch_alter_table("consent") as batch_op:
+        batch_op.add_column(sa.Column("version", sa.Integer(), nullable=True))
     with op.batch_alter_table("client_phone") as batch_op:
         batch_op.add_column(sa.Column("backwards", sa.String(), nullable=False, server_default=""))
     _fill_words()
@@ -50,6 +91,10 @@ def downgrade() -> None:
     with op.batch_alter_table("client_phone") as batch_op:
         batch_op.drop_index(batch_op.f("ix_client_phone_tenant_id_backwards"))
         batch_op.drop_column("backwards")
+    with op.batch_alter_table("consent") as batch_op:
+        batch_op.drop_column("version")
+    op.drop_table("consent_text")
+    op.drop_table("client_merge")
     op.drop_table("client_word")
 
 

@@ -172,7 +172,9 @@ def _active(session: Session, client_id: int | None) -> Client | None:
 
 def _identified(session: Session, contact: JSON) -> Client | None:
     found = identity.parse_identifier(contact.get("identifier"))
-    return _active(session, found[1]) if found is not None and found[0] == current_tenant() else None
+    if found is None or found[0] != current_tenant():
+        return None
+    return _active(session, Client.moved_to(session, found[1]) or found[1])
 
 
 class _Number(NamedTuple):

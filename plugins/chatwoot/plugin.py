@@ -21,7 +21,7 @@ from citaplanner_core.hooks.types import (
     Setting,
     TimelineEntry,
 )
-from plugins.chatwoot import demo, inbound, reply, sync, timeline, watch, webhook
+from plugins.chatwoot import demo, inbound, people, reply, sync, timeline, watch, webhook
 from plugins.chatwoot import identity as identity
 from plugins.chatwoot import models as models
 from plugins.chatwoot.channel import ChatwootChannel
@@ -49,6 +49,10 @@ class ChatwootPlugin:
     @hookimpl
     def citaplanner_appointment_committed(self, event: AppointmentEvent) -> None:
         sync.on_appointment(event)
+
+    @hookimpl
+    def citaplanner_client_merged(self, session: Session, merged_id: int, into_id: int) -> None:
+        people.merge(session, merged_id, into_id)
 
     @hookimpl
     def citaplanner_timeline_entries(

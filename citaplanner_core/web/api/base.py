@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from citaplanner_core.booking.availability import nearest_slots
 from citaplanner_core.booking.errors import (
     BookingError,
+    Merged,
     NotAllowed,
     NotFound,
     NotOffered,
@@ -119,7 +120,11 @@ def _values(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 @blueprint.errorhandler(BookingError)
 def _booking_error(error: BookingError) -> Response:
     status = 404 if isinstance(error, NotFound) else 409 if isinstance(error, CONFLICTS) else 422
-    more = {"nearest": _nearest(error.wanted)} if isinstance(error, SlotTaken | NotOffered) and error.wanted else {}
+    more: dict[str, Any] = {}
+    if isinstance(error, SlotTaken | NotOffered) and error.wanted:
+        more = {"nearest": _nearest(error.wanted)}
+    if isinstance(error, Merged):
+        more = {"merged_into": error.into}
     return problem(status, str(error), code=error.code, field=error.field, **more)
 
 

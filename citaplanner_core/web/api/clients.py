@@ -13,11 +13,12 @@ from citaplanner_core.booking.models import Client, ClientPhone, Tenant
 from citaplanner_core.booking.search import matching
 from citaplanner_core.database import work
 from citaplanner_core.notifications import consents
+from citaplanner_core.notifications.merging import merge_clients
 from citaplanner_core.phones import parse_phone
 from citaplanner_core.web.api.base import blueprint
 from citaplanner_core.web.api.document import operation
 from citaplanner_core.web.api.paging import page_of
-from citaplanner_core.web.api.policy_schemas import ClientChange, ClientDetails, ConsentShown
+from citaplanner_core.web.api.policy_schemas import ClientChange, ClientDetails, ConsentShown, MergeGiven
 from citaplanner_core.web.api.schemas import ClientShown, ClientsPage, NewClient, NewPhone, Page, PhoneShown
 
 
@@ -88,6 +89,18 @@ def change_client(client_id: int, json: ClientChange) -> Any:
         client = consents.set_preferences(session, client_id, given=json.model_fields_set & preferences, **wanted)
         for consent in json.consents:
             consents.record_consent(session, client_id, **consent.model_dump())
+        return _details(session, client)
+
+
+@blueprint.post("/clients/<int:client_id>/merge")
+@operation("clients", ClientDetails, 404, 409)
+def merge_into_client(client_id: int, json: MergeGiven) -> Any:
+    """Make one client of two: all that `merged_id` has moves to the client of the path.
+
+    Of what they want the stricter word holds. Who asks for the merged id afterwards gets a 404 with `merged_into`.
+    """
+    with work(g.tenant_id) as session:
+        client = merge_clients(session, client_id, merged_id=json.merged_id, by=f"token {g.token_name}")
         return _details(session, client)
 
 

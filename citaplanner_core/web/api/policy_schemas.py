@@ -20,6 +20,7 @@ class ConsentShown(Shown):
     channel: str
     given: bool
     source: str
+    version: Annotated[int | None, Field(description="Which consent text they read; 0 = the built-in one.")]
     at: Time
 
 
@@ -48,12 +49,36 @@ class ClientChange(Preferences):
     active: bool = True
 
 
+class MergeGiven(Given):
+    merged_id: Annotated[Id, Field(description="The client who is the same person, and is no more afterwards.")]
+
+
 class ClientDetails(ClientShown):
     do_not_message: bool
     preferred_channel: str | None
     responsible_id: int | None
     paused_until: Annotated[Time | None, Field(description="Automatic messages wait until then.")]
     consents: list[ConsentShown]
+
+
+class ConsentTextsGiven(Given):
+    """Texts by language, es or en; where there is none the built-in one is shown."""
+
+    service: Annotated[
+        dict[str, str],
+        Field(default_factory=dict, description="What booking includes: messages about the appointment, by language."),
+    ]
+    marketing: Annotated[
+        dict[str, str], Field(default_factory=dict, description="What stands beside the box to tick, by language.")
+    ]
+    privacy_url: Annotated[str | None, Field(description="Where your privacy notice is.")] = None
+
+
+class ConsentTextsShown(Shown):
+    version: Annotated[int, Field(description="Each change is a new version; 0 = nothing of your own yet.")]
+    service: dict[str, str]
+    marketing: dict[str, str]
+    privacy_url: str | None
 
 
 class RuleGiven(Given):

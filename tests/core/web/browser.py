@@ -41,6 +41,8 @@ class Page(HTMLParser):
             self.language = given.get("lang") or ""
         elif tag == "form":
             self.forms.append(Form(given.get("action") or "", given.get("method") or "get"))
+        elif tag == "input" and given.get("type") == "checkbox" and "checked" not in given:
+            pass  # what is not ticked is not sent
         elif tag == "input":
             self.forms[-1].fields[given["name"] or ""] = given.get("value") or ""
         elif tag == "a":

@@ -12,10 +12,13 @@ from sqlalchemy import func, select
 
 from citaplanner_core.booking.models import Appointment, Client
 from citaplanner_core.database import work
+from citaplanner_core.notifications.consents import consented, record_consent
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.testing.factories import make_branch, make_client, make_professional, make_service, make_tenant
 from citaplanner_core.web import booking_page
+from citaplanner_core.web.logins import create_token
 from tests.core.web.browser import Browser, Form, Page
+from tests.core.web.support import Api
 
 NOW = datetime(2026, 12, 1, 15, 2, tzinfo=UTC)
 """Tuesday, 9:02 in Mexico City."""
@@ -244,3 +247,47 @@ def test_a_time_that_has_passed_offers_others(shop: Shop) -> None:
     page = shop.send(page)
     assert (page.status, page.heading) == (409, "Elige un horario")
     assert (shop.appointments(), shop.clients()) == ([], 0)
+
+
+def test_who_books_reads_the_businesss_words_and_ticks_advertising_themselves(app: Flask) -> None:
+    shop = Shop(app)
+    with work(shop.tenant) as session:
+        api = Api(app, create_token(session, "test"))
+    assert api.get("/consent-texts").json == {"version": 0, "service": {}, "marketing": {}, "privacy_url": None}
+    page = shop.form()
+    assert "Usaremos tus datos para esta cita" in page.text
+    assert "promociones y novedades de Barbería Luz" in page.text
+    assert "Aviso de privacidad" not in page.links
+    shop.send(page)
+    ours = {"service": {"es": "Cuidamos tus datos."}, "privacy_url": "https://luz.example/aviso"}
+    for _ in range(2):  # the same again is no new version
+        assert api.put("/consent-texts", ours).json["version"] == 1
+    for field, wrong in {
+        "privacy_url": {"privacy_url": "luz.example"},
+        "service.fr": {"service": {"fr": "Bonjour"}},
+        "marketing.es": {"marketing": {"es": "x" * 2001}},
+    }.items():
+        refused = api.put("/consent-texts", wrong)
+        assert (refused.status_code, refused.json["field"]) == (422, field)
+    page = shop.form("4:45 p.m.")
+    assert "Cuidamos tus datos." in page.text
+    assert page.links["Aviso de privacidad"] == "https://luz.example/aviso"
+    assert "marketing" not in page.form(BOOK).fields
+    shop.send(page, marketing="yes")
+    said = api.get("/clients/1").json["consents"]
+    assert [(one["purpose"], one["channel"], one["given"], one["source"], one["version"]) for one in said] == [
+        ("service", "*", True, "booking page", 1),
+        ("marketing", "*", True, "booking page", 1),
+    ]
+
+
+def test_booking_undoes_no_refusal(app: Flask) -> None:
+    shop = Shop(app)
+    shop.send(shop.form())
+    with work(shop.tenant) as session:
+        record_consent(session, 1, given=False, source="phone call", purpose="service")
+        record_consent(session, 1, given=True, source="phone call", channel="email")
+    shop.send(shop.form("4:45 p.m."))
+    with work(shop.tenant) as session:
+        assert consented(session, 1, ["email", "log"], marketing=False) == []
+        assert consented(session, 1, ["email", "log"], marketing=True) == []
