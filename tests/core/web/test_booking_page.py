@@ -274,7 +274,8 @@ def test_who_books_reads_the_businesss_words_and_ticks_advertising_themselves(ap
     assert page.links["Aviso de privacidad"] == "https://luz.example/aviso"
     assert "marketing" not in page.form(BOOK).fields
     shop.send(page, marketing="yes")
-    said = api.get("/clients/1").json["consents"]
+    (client,) = api.get("/clients?q=rosa luna").json["items"]
+    said = api.get(f"/clients/{client['id']}").json["consents"]
     assert [(one["purpose"], one["channel"], one["given"], one["source"], one["version"]) for one in said] == [
         ("service", "*", True, "booking page", 1),
         ("marketing", "*", True, "booking page", 1),
@@ -285,9 +286,10 @@ def test_booking_undoes_no_refusal(app: Flask) -> None:
     shop = Shop(app)
     shop.send(shop.form())
     with work(shop.tenant) as session:
-        record_consent(session, 1, given=False, source="phone call", purpose="service")
-        record_consent(session, 1, given=True, source="phone call", channel="email")
+        client = session.scalars(select(Client.id)).one()
+        record_consent(session, client, given=False, source="phone call", purpose="service")
+        record_consent(session, client, given=True, source="phone call", channel="email")
     shop.send(shop.form("4:45 p.m."))
     with work(shop.tenant) as session:
-        assert consented(session, 1, ["email", "log"], marketing=False) == []
-        assert consented(session, 1, ["email", "log"], marketing=True) == []
+        assert consented(session, client, ["email", "log"], marketing=False) == []
+        assert consented(session, client, ["email", "log"], marketing=True) == []
