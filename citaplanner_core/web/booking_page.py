@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, Response, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -36,6 +36,8 @@ from citaplanner_core.notifications.links import new_link
 from citaplanner_core.phones import PhoneNumber, parse_phone
 from citaplanner_core.web.errors import message_page
 from citaplanner_core.web.offers import make_offer, name_zone, read_day, read_start, say_moment
+from citaplanner_core.web.pages import HEADERS
+from citaplanner_core.web.snippets import policy, snippets_of
 from citaplanner_core.web.words import asked_language, page, words
 
 blueprint = Blueprint("booking_page", __name__, url_prefix="/b")
@@ -125,10 +127,11 @@ def _row(rows: list[Any], text: str | None) -> Any:
     return next((row for row in rows if str(row.id) == text), None)
 
 
-def _services(session: Session, tenant: Tenant, code: str, branch: Branch | None) -> str:
+def _services(session: Session, tenant: Tenant, code: str, branch: Branch | None) -> Response:
     branches = _active(session, Branch)
     given = {one.id: [s for s in _active(session, Service) if givers(session, s.id, one.id)] for one in branches}
     return _page(
+        session,
         "booking_services.html",
         tenant,
         code,
@@ -145,7 +148,7 @@ def _times(
     *,
     gone: bool = False,
     wanted: Wanted | None = None,
-) -> str:
+) -> Response:
     branch, service, person = choice.branch, choice.service, choice.professional
     assert branch is not None
     assert service is not None
@@ -163,6 +166,7 @@ def _times(
     )
     nearest = nearest_slots(session, wanted) if wanted else []
     return _page(
+        session,
         "booking_times.html",
         tenant,
         code,
@@ -179,7 +183,7 @@ def _times(
 
 def _form(
     session: Session, tenant: Tenant, code: str, choice: _Choice, given: dict[str, str], errors: dict[str, str]
-) -> str:
+) -> Response:
     assert choice.branch is not None
     start = read_start(given["start"])
     assert start is not None
@@ -193,11 +197,15 @@ def _form(
         "privacy_url": texts.privacy_url,
         "version": texts.version,
     }
-    return _page("booking_form.html", tenant, code, consent=consent, **values)
+    return _page(session, "booking_form.html", tenant, code, consent=consent, **values)
 
 
-def _page(template: str, tenant: Tenant, code: str, **values: Any) -> str:
-    return page(template, language=code, lang=request.args.get("lang"), tenant=tenant, slug=tenant.slug, **values)
+def _page(session: Session, template: str, tenant: Tenant, code: str, **values: Any) -> Response:
+    snippets = snippets_of(session, tenant.id)
+    values |= {"tenant": tenant, "slug": tenant.slug, "snippets": snippets}
+    answer = make_response(page(template, language=code, lang=request.args.get("lang"), **values))
+    answer.headers["Content-Security-Policy"] = policy(HEADERS["Content-Security-Policy"], snippets)
+    return answer
 
 
 def _book(session: Session, tenant: Tenant, given: dict[str, str]) -> ResponseReturnValue:

@@ -16,12 +16,13 @@ from citaplanner_core.hooks.types import (
     Figure,
     HealthCheck,
     JobHandler,
+    Panel,
     PeriodicJob,
     Process,
     Setting,
     TimelineEntry,
 )
-from plugins.chatwoot import demo, inbound, people, reply, sync, timeline, watch, webhook
+from plugins.chatwoot import demo, inbound, panel, people, reply, sync, timeline, watch, webhook
 from plugins.chatwoot import identity as identity
 from plugins.chatwoot import models as models
 from plugins.chatwoot.channel import ChatwootChannel
@@ -64,6 +65,10 @@ class ChatwootPlugin:
         limit: int,
     ) -> Sequence[TimelineEntry]:
         return timeline.entries(session, client_id, appointment_id, after=after, limit=limit)
+
+    @hookimpl
+    def citaplanner_client_panel(self, session: Session, clients: Sequence[int], language: str) -> Mapping[int, Panel]:
+        return panel.panels(session, clients, language)
 
     @hookimpl
     def citaplanner_periodic_jobs(self) -> Sequence[PeriodicJob]:

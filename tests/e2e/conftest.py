@@ -12,7 +12,9 @@ import pytest
 from flask import Flask
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 from sqlalchemy.engine import make_url
@@ -92,6 +94,24 @@ class Browser:
         field.clear()
         field.send_keys(text)
 
+    def type(self, text: str) -> None:
+        """Type where the focus is."""
+        self.driver.switch_to.active_element.send_keys(text)
+
+    def tab(self, times: int = 1) -> None:
+        """Press the tab key."""
+        for _ in range(times):
+            ActionChains(self.driver).send_keys(Keys.TAB).perform()
+
+    def enter(self) -> None:
+        """Press the enter key, and wait for the next page."""
+        self._leave(lambda: ActionChains(self.driver).send_keys(Keys.ENTER).perform())
+
+    @property
+    def focused(self) -> str:
+        """What is written on what has the focus."""
+        return str(self.driver.switch_to.active_element.text)
+
     def field(self, label: str) -> WebElement:
         """The field with this label."""
         found = self.driver.find_element(By.XPATH, f"//label[contains(normalize-space(), {_quoted(label)})]")
@@ -103,9 +123,11 @@ class Browser:
         return int(self.driver.execute_script(script))
 
     def _click(self, path: str) -> None:
+        self._leave(next(one for one in self.driver.find_elements(By.XPATH, path) if one.is_displayed()).click)
+
+    def _leave(self, act: Callable[[], None]) -> None:
         page = self.driver.find_element(By.TAG_NAME, "html")
-        found = next(one for one in self.driver.find_elements(By.XPATH, path) if one.is_displayed())
-        found.click()
+        act()
         WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(lambda _: self._has_left(page))
 
     def _has_left(self, page: WebElement) -> bool:

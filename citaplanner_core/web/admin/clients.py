@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 from flask.typing import ResponseReturnValue
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.clients import add_phone, create_client, find_by_match_key, remove_phone, update_client
@@ -16,11 +16,11 @@ from citaplanner_core.booking.models import (
     Appointment,
     Branch,
     Client,
-    ClientPhone,
     Professional,
     Service,
     Tenant,
 )
+from citaplanner_core.booking.search import find_clients
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.hooks import dispatch
 from citaplanner_core.notifications import consents, timeline
@@ -90,18 +90,6 @@ def make_client() -> ResponseReturnValue:
         return go("new_appointment", client=made, **kept(given))
     tell("client_made")
     return go("client", client_id=made)
-
-
-def find_clients(session: Session, text: str, *, limit: int, after: int | None) -> list[Client]:
-    phone = parse_phone(text, region=session.get_one(Tenant, staff().tenant_id).country)
-    if phone is not None:
-        holders = select(ClientPhone.client_id).where(ClientPhone.match_key == phone.match_key)
-        condition: ColumnElement[bool] = Client.id.in_(holders)
-    else:
-        full = Client.first_name + " " + Client.last_name
-        condition = full.icontains(text, autoescape=True)
-    found = select(Client).where(condition, Client.id > (after or 0)).order_by(Client.id).limit(limit)
-    return list(session.scalars(found))
 
 
 def _new(

@@ -48,9 +48,10 @@ class Moments:
         return "24:00" if minute == 24 * 60 else self._clock(time(minute // 60, minute % 60))
 
     def full(self, day: date | datetime) -> str:
-        """Write a day in full, a moment's on this clock."""
+        """Write a day in full, with its year when that is not this one; a moment's on this clock."""
         day = self.local(day).date() if isinstance(day, datetime) else day
-        text = format_date(day, self._wording.date, self._wording.locale)
+        pattern = self._wording.date if day.year == self.today.year else "full"
+        text = format_date(day, pattern, self._wording.locale)
         return text[:1].upper() + text[1:]
 
     def short(self, day: date | datetime) -> str:

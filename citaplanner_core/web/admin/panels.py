@@ -31,12 +31,18 @@ def panels_of(session: Session, client_id: int, language: str) -> Sequence[Panel
 
 
 def _is_sound(panel: Panel) -> bool:
-    texts = [panel.title, *(text for row in panel.rows for text in row), *(action.label for action in panel.actions)]
-    return all(isinstance(text, str) for text in texts) and all(_may_lead_to(action.url) for action in panel.actions)
+    try:
+        pairs = [(name, value) for name, value in panel.rows]
+        links = [(action.label, action.url) for action in panel.actions]
+        texts = [panel.title, *(text for pair in (*pairs, *links) for text in pair)]
+        return all(isinstance(text, str) for text in texts) and all(_may_lead_to(url) for _, url in links)
+    except (AttributeError, TypeError, ValueError):
+        return False
 
 
 def _may_lead_to(url: str) -> bool:
     """Whether a link is one of the web, or of this site."""
     place = urlsplit(url)
-    local = not place.scheme and not place.netloc and url.startswith("/")
-    return local or (place.scheme in ("http", "https") and bool(place.netloc))
+    if place.scheme or place.netloc:
+        return place.scheme in ("http", "https") and bool(place.netloc)
+    return url.startswith("/") and not url.startswith("/\\")

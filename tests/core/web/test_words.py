@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Formatter
 
+from citaplanner_core.booking.availability import CURES
 from citaplanner_core.notifications.catalogue import languages
 from citaplanner_core.web import booking_page, client_pages
 from citaplanner_core.web.words import words
@@ -56,6 +57,41 @@ def test_pages_use_what_there_is_and_nothing_is_left_over() -> None:
     used |= {("booking", name) for name in re.findall(r'\bsaid\["(\w+)"\]', code)}
     used.add(("page", "this_language"))
     assert used == names("es")
+
+
+STAFF = "citaplanner_core.web.admin"
+PUT_TOGETHER = ("states", "answers", "bookers", "roles", "abilities", "purposes", "verbs", "refusals", "news", "errors")
+"""Sections of staff pages whose texts are looked up by a name that code puts together."""
+
+
+def test_staff_pages_say_the_same_in_both_languages() -> None:
+    spanish, english = words("es", STAFF), words("en", STAFF)
+    assert {(section, name) for section, texts in spanish.items() for name in texts} == {
+        (section, name) for section, texts in english.items() for name in texts
+    }
+    for section, texts in spanish.items():
+        for name, text in texts.items():
+            assert text.strip()
+            assert english[section][name].strip()
+            assert placeholders(text) == placeholders(english[section][name]), (section, name)
+
+
+def test_staff_pages_use_what_there_is_and_nothing_is_left_over() -> None:
+    folder = Path(str(files(STAFF)))
+    source = "".join(path.read_text("utf-8") for path in folder.rglob("*.html"))
+    used = set(re.findall(r"\bt\.(\w+)\.(\w+)", source))
+    code = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    built = {("frame", name) for name in re.findall(r'\("(\w+)", "\w+"\)', source)}
+    built |= {("frame", f"delivery_{kind}") for kind in ("off", "allowlist")}
+    built |= {("day", kind) for kind in ("free", "kept", "away", "closed")}
+    there = {(section, name) for section, texts in words("es", STAFF).items() for name in texts}
+    assert {one for one in used if one[0] not in PUT_TOGETHER} <= there
+    left = {one for one in there - used - built if one[0] not in PUT_TOGETHER}
+    assert left == set()
+    for section in ("news", "errors", "refusals"):
+        for name in words("es", STAFF)[section].keys() - CURES.keys():
+            stem = name.removesuffix("_title").removesuffix("_text").replace("_", "[-_]")
+            assert re.search(rf'["\'.]{stem}["\' }}]', code + source), (section, name)
 
 
 def placeholders(text: str) -> set[str]:
