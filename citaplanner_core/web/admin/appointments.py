@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Response
 from flask.typing import ResponseReturnValue
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking import appointments as verbs
@@ -68,9 +69,27 @@ def make_appointment() -> ResponseReturnValue:
             except BookingError as error:
                 raise refused_by(error) from None
     except Refused as refused:
-        return _new(given, refused)
+        before = _same(refused.taken, given) if refused.taken else None
+        if before is None:
+            return _new(given, refused)
+        tell("booked_before")
+        return go("appointment", appointment_id=before)
     tell("booked")
     return go("appointment", appointment_id=made)
+
+
+def _same(taken: Wanted, given: dict[str, str]) -> int | None:
+    """Find what this very form booked just before: a double click, or the page sent once more."""
+    wanted = select(Appointment.id).where(
+        Appointment.client_id == number(given.get("client")),
+        Appointment.professional_id == taken.professional_id,
+        Appointment.service_id == taken.service_id,
+        Appointment.branch_id == taken.branch_id,
+        Appointment.start == taken.start,
+        Appointment.status.in_(LIVE_STATES),
+    )
+    with work(staff().tenant_id, write=False) as session:
+        return session.scalar(wanted)
 
 
 def _new(given: dict[str, str], refused: Refused | None = None) -> Response:

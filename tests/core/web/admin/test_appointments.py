@@ -14,7 +14,13 @@ from citaplanner_core.booking import appointments as verbs
 from citaplanner_core.booking.models import Appointment, Branch, Client
 from citaplanner_core.booking.timetable import set_givers
 from citaplanner_core.database import utcnow, work
-from citaplanner_core.testing.factories import make_appointment, make_branch, make_professional, make_service
+from citaplanner_core.testing.factories import (
+    make_appointment,
+    make_branch,
+    make_client,
+    make_professional,
+    make_service,
+)
 from tests.core.web.admin.support import Desk, desk_of
 from tests.core.web.support import Business
 
@@ -55,15 +61,24 @@ def test_staff_books_and_it_is_confirmed(business: Business, desk: Desk) -> None
 
 def test_a_taken_time_offers_the_nearest_and_loses_nothing(business: Business, desk: Desk) -> None:
     desk.post("/admin/appointments", wish(business))
-    answer = desk.post("/admin/appointments", wish(business, notes="Trae <foto>"))
+    with work(business.tenant) as session:
+        other = str(make_client(session).id)
+    answer = desk.post("/admin/appointments", wish(business, client=other, notes="Trae <foto>"))
     assert answer.status_code == 409
     assert "ya está ocupado" in answer.text
     assert "Trae &lt;foto&gt;" in answer.text
     slots = [html.unescape(slot) for slot in re.findall(r'name="slot" value="([^"]+)"', answer.text)]
     assert len(slots) == 3
-    booked = desk.post("/admin/appointments", wish(business, notes="Trae foto", slot=slots[0]))
+    booked = desk.post("/admin/appointments", wish(business, client=other, notes="Trae foto", slot=slots[0]))
     assert "Cita agendada." in booked.text
     assert newest(business).start == datetime.fromisoformat(slots[0].partition("|")[0])
+
+
+def test_a_double_click_books_once(business: Business, desk: Desk) -> None:
+    first = desk.post("/admin/appointments", wish(business))
+    again = desk.post("/admin/appointments", wish(business))
+    assert "ya estaba agendada" in again.text
+    assert again.request.path == first.request.path
 
 
 def test_what_is_overruled_is_asked_about_first(business: Business, desk: Desk) -> None:
