@@ -1,8 +1,9 @@
 """Workers killed at random: no message lost, none sent twice where the other side can be asked.
 
-`python -m benchmarks.chaos --seed N --kills N [--rows N] [--provider receiver|deaf|chatwoot] [--database …]`. The
-`receiver` counts, misbehaves and can be asked; `deaf` cannot be, so that repeats are possible and must be reported;
-`chatwoot` books appointments and tells clients through the stand-in for Chatwoot, which keeps our keys.
+`python -m benchmarks.chaos --seed N --kills N [--rows N] [--provider receiver|deaf|chatwoot] [--database …]
+[--broker URL]`. The `receiver` counts, misbehaves and can be asked; `deaf` cannot be, so that repeats are possible and
+must be reported; `chatwoot` books appointments and tells clients through the stand-in for Chatwoot, which keeps our
+keys.
 """
 
 import argparse
@@ -46,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--provider", choices=["receiver", "deaf", "chatwoot"], default="receiver")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
+    parser.add_argument("--broker", default="", help="let Celery carry them over this broker: redis://127.0.0.1/9")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name, fresh(given.database, Path(name)) as url:
         if url is None:
@@ -54,8 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
         if given.provider == "chatwoot":
             return _run(url, Path(name), given.seed, given.kills)
         asks = given.provider == "receiver"
-        found = storm(url, name, seed=given.seed, kills=given.kills, rows=given.rows, asks=asks, faults=FAULTS)
-        print(f"chaos seed {given.seed}, provider {given.provider}: {found}")
+        chosen = {"seed": given.seed, "kills": given.kills, "rows": given.rows, "broker": given.broker}
+        found = storm(url, name, asks=asks, faults=FAULTS, **chosen)
+        print(f"chaos seed {given.seed}, {'celery' if given.broker else 'embedded'}, {given.provider}: {found}")
         return 0 if found.whole and not (asks and found.doubled) else 1
 
 

@@ -8,6 +8,7 @@ starts workers.
 
 import argparse
 import asyncio
+import contextlib
 import http.client
 import json
 import os
@@ -23,6 +24,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
+from amqp.exceptions import ChannelError
 from flask import Flask
 
 from citaplanner_core.app import create_app
@@ -38,6 +40,7 @@ from citaplanner_core.hooks.types import (
     Retry,
     TextFamily,
 )
+from citaplanner_core.jobs import celery_app
 from citaplanner_core.jobs.engine import Worker
 from citaplanner_core.notifications.delivery import NotificationSource
 
@@ -199,11 +202,13 @@ def make_app(url: str, folder: str, port: int, *, asks: bool, threads: int = 8) 
     return app
 
 
-def make_worker(app: Flask, threads: int) -> Worker:
-    """Return a worker for notifications alone; a crash is noticed within seconds."""
-    worker = Worker(
-        app, [NotificationSource(lease_seconds=LEASE_SECONDS, deadline_seconds=DEADLINE_SECONDS)], threads=threads
-    )
+def make_worker(app: Flask, threads: int, broker: str = "", port: int = 0) -> Worker:
+    """Return a worker for notifications alone, by Celery where there is a broker; a crash is noticed in seconds."""
+    sources = [NotificationSource(lease_seconds=LEASE_SECONDS, deadline_seconds=DEADLINE_SECONDS)]
+    if broker:
+        celery_app.PREFIX, celery_app.HANDED_SECONDS = _queues(port), LEASE_SECONDS
+        return celery_app.CeleryWorker(app, sources, broker_url=broker, lanes={}, threads=threads)
+    worker = Worker(app, sources, threads=threads)
     worker._share = threads  # there is one channel only
     return worker
 
@@ -226,8 +231,8 @@ def serving(*, delay: float = 0.0, faults: float = 0.0, seed: int = 1) -> Iterat
 class Nursery:
     """Starts workers quickly: a process that has everything loaded and is copied for each."""
 
-    def __init__(self, url: str, folder: str, port: int, *, asks: bool, threads: int = 4) -> None:
-        argv = ["nurse", str(port), url, folder, str(threads), "asks" if asks else "deaf"]
+    def __init__(self, url: str, folder: str, port: int, *, asks: bool, threads: int = 4, broker: str = "") -> None:
+        argv = ["nurse", str(port), url, folder, str(threads), "asks" if asks else "deaf", broker]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.receiver", *argv],
             stdin=subprocess.PIPE,
@@ -267,7 +272,17 @@ class Nursery:
         self._process.communicate()
 
 
-def _nurse(port: str, url: str, folder: str, threads: str, asks: str) -> None:
+def _queues(port: int) -> str:
+    return f"citaplanner-storm-{port}"
+
+
+def flush(broker: str, port: int) -> None:
+    """Take every message of our workers from the broker, as its loss would."""
+    with celery_app.make_celery(broker).connection_for_write() as connection, contextlib.suppress(ChannelError):
+        connection.default_channel.queue_purge(f"{_queues(port)}.notification.{celery_app.OTHER}")
+
+
+def _nurse(port: str, url: str, folder: str, threads: str, asks: str, broker: str) -> None:
     app = make_app(url, folder, int(port), asks=asks == "asks", threads=int(threads))
     for order in sys.stdin:
         if order.startswith("stop"):
@@ -278,13 +293,13 @@ def _nurse(port: str, url: str, folder: str, threads: str, asks: str) -> None:
             continue
         child = os.fork()
         if child == 0:
-            _work(app, int(threads))
+            _work(app, int(threads), broker, int(port))
             os._exit(0)
         print(child, flush=True)
 
 
-def _work(app: Flask, threads: int) -> None:
-    worker = make_worker(app, threads)
+def _work(app: Flask, threads: int, broker: str, port: int) -> None:
+    worker = make_worker(app, threads, broker, port)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     worker.run_forever()
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy import func, insert, select
 
-from benchmarks.receiver import CHANNEL, Nursery, call, make_app, serving
+from benchmarks.receiver import CHANNEL, Nursery, call, flush, make_app, serving
 from citaplanner_core.database import close_database, db, utcnow, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.notifications.models import Delivery, Notification
@@ -38,15 +38,27 @@ class Outcome:
 
 
 def storm(
-    url: str, folder: str, *, seed: int, kills: int, rows: int, asks: bool, faults: float, pause: float = 0.5
+    url: str,
+    folder: str,
+    *,
+    seed: int,
+    kills: int,
+    rows: int,
+    asks: bool,
+    faults: float,
+    pause: float = 0.5,
+    broker: str = "",
 ) -> Outcome:
-    """Send `rows` messages by two workers of which one is killed about every `pause` seconds; on PostgreSQL all
-    connections are ended once in the middle. Raises TimeoutError when it gets stuck."""
+    """Send `rows` messages by two workers of which one is killed about every `pause` seconds.
+
+    With a `broker` they are Celery's, and it loses all its messages once in the middle; on PostgreSQL all connections
+    are ended then, too. Raises TimeoutError when it gets stuck.
+    """
     chance = random.Random(seed)
     begin = time.monotonic()
     with serving(delay=0.01, faults=faults, seed=seed) as port:
         app = make_app(url, folder, port, asks=asks)
-        nursery = Nursery(url, folder, port, asks=asks)
+        nursery = Nursery(url, folder, port, asks=asks, broker=broker)
         try:
             with app.app_context():
                 lifecycle.migrate_all(())
@@ -59,6 +71,8 @@ def storm(
                     nursery.start()
                     if number == kills // 2:
                         break_connections()
+                        if broker:
+                            flush(broker, port)
                 _settle(tenant)
                 return _judge(tenant, port, rows, kills, time.monotonic() - begin)
         finally:
