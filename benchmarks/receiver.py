@@ -24,7 +24,6 @@ from contextlib import contextmanager
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from amqp.exceptions import ChannelError
 from flask import Flask
 
 from citaplanner_core.app import create_app
@@ -278,7 +277,8 @@ def _queues(port: int) -> str:
 
 def flush(broker: str, port: int) -> None:
     """Take every message of our workers from the broker, as its loss would."""
-    with celery_app.make_celery(broker).connection_for_write() as connection, contextlib.suppress(ChannelError):
+    celery = celery_app.make_celery(broker)
+    with celery.connection_for_write() as connection, contextlib.suppress(*connection.channel_errors):
         connection.default_channel.queue_purge(f"{_queues(port)}.notification.{celery_app.OTHER}")
 
 
