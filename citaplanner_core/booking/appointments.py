@@ -8,7 +8,7 @@ Locks are taken in one order: the appointment, then professionals by id.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy.orm import Session
@@ -129,6 +129,12 @@ def cancel(
 ) -> Appointment:
     """Call a live appointment off; its time is free again. Raises `NotAllowed`, `NotFound`, `StaleVersion`."""
     return _step(session, appointment_id, "cancelled", by=by, reason=reason, expected_version=expected_version)
+
+
+def is_too_late_to_cancel(tenant: Tenant, appointment: Appointment, at: datetime) -> bool:
+    """Tell whether a client who cancels or moves at this moment (aware UTC) must call instead."""
+    notice = timedelta(minutes=tenant.cancel_notice_minutes)
+    return bool(notice) and appointment.start - at < notice
 
 
 def complete(

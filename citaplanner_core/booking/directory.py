@@ -53,6 +53,7 @@ class PolicyValues(TypedDict, total=False):
     """What the tenant lets clients book, and what confirms it; see `Tenant`."""
 
     minimum_notice_minutes: int
+    cancel_notice_minutes: int
     horizon_days: int | None
     slot_step_minutes: int
     confirmation: str
@@ -93,6 +94,8 @@ def update_policy(session: Session, **values: Unpack[PolicyValues]) -> Tenant:
     tenant = session.get_one(Tenant, current_tenant())
     if "minimum_notice_minutes" in values:
         _between("minimum_notice_minutes", values["minimum_notice_minutes"], 0, LONGEST_NOTICE)
+    if "cancel_notice_minutes" in values:
+        _between("cancel_notice_minutes", values["cancel_notice_minutes"], 0, LONGEST_NOTICE)
     if values.get("horizon_days") is not None:
         _between("horizon_days", values["horizon_days"], 0, LONGEST_HORIZON)
     if "slot_step_minutes" in values:

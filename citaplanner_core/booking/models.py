@@ -41,7 +41,7 @@ class Tenant(Base):
     Clients book at least `minimum_notice_minutes` before the start, at most `horizon_days` days ahead (None: as far as
     they like), at times of the branch's clock that `slot_step_minutes` divides.
 
-    Within `cancel_notice_minutes` of the start a client's answer does not cancel: they are asked to call. 0: never.
+    Within `cancel_notice_minutes` of the start a client neither cancels nor moves: they are asked to call. 0: never.
 
     Between `quiet_from` and `quiet_until` (wall clock of the branch, `HH:MM`; None = never) automatic messages wait.
     `daily_limit` is how many of them one person gets in a day of the branch (None = any number). `feedback_url` is

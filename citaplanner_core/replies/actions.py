@@ -7,13 +7,13 @@ back, once; then, and where the matter is a person's, it is left to them.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
 
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.appointments import cancel, record_answer
+from citaplanner_core.booking.appointments import cancel, is_too_late_to_cancel, record_answer
 from citaplanner_core.booking.errors import find
 from citaplanner_core.booking.models import CANCELLED, CONFIRMED, LIVE_STATES, PENDING, Appointment, Tenant
 from citaplanner_core.database import current_tenant, database_now
@@ -281,10 +281,9 @@ class _Answer:
         return self._say("left_to_staff", None if self.quiet else "REPLY_HUMAN", handled=False)
 
     def _cancel(self, appointment: Appointment) -> Outcome:
-        notice = timedelta(minutes=self.tenant.cancel_notice_minutes)
         if appointment.answer != "no":
             self._record("no", appointment)
-        if notice and appointment.start - self.at < notice:
+        if is_too_late_to_cancel(self.tenant, appointment, self.at):
             self._tell_staff("client_wants_cancel")
             return self._say("too_late", "REPLY_TOO_LATE", handled=False)
         cancel(self.session, appointment.id, by="client", reason=self.words[:_LONGEST_WORDS])

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.appointments import cancel, record_answer, reschedule
+from citaplanner_core.booking.appointments import cancel, is_too_late_to_cancel, record_answer, reschedule
 from citaplanner_core.booking.errors import SlotTaken, ValidationFailed, find
 from citaplanner_core.booking.models import CANCELLED, LIVE_STATES, PENDING, Appointment, Tenant
 from citaplanner_core.database import current_tenant, utcnow, work
@@ -43,6 +43,7 @@ class View:
 
     state: str
     choices: tuple[str, ...]
+    must_call: bool
     language: str
     version: int
     business: str
@@ -104,7 +105,7 @@ def move(token: str) -> ResponseReturnValue:
         with work(tenant_id) as session:
             appointment = find(session, Appointment, appointment_id, "appointment_id", lock=True)
             view = _view(session, appointment, now)
-            if "move" in view.choices or view.state == "move":
+            if _is_movable(view):
                 if request.form.get("version") != str(view.version):
                     return _page("appointment.html", token, view, changed=True), 409
                 if start is not None:
@@ -159,8 +160,7 @@ def _read(template: str, token: str, *, gone: bool = False) -> Response:
     with work(tenant_id, write=False) as session:
         appointment = find(session, Appointment, appointment_id, "appointment_id")
         view = _view(session, appointment, now)
-        movable = "move" in view.choices or view.state == "move"
-        if template == "move.html" and movable:
+        if template == "move.html" and _is_movable(view):
             offered = make_offer(
                 session,
                 zone=appointment.branch.zone,
@@ -197,6 +197,10 @@ def _state(appointment: Appointment, now: datetime) -> str:
     return "confirmed"
 
 
+def _is_movable(view: View) -> bool:
+    return "move" in view.choices or (view.state == "move" and not view.must_call)
+
+
 def _view(session: Session, appointment: Appointment, now: datetime) -> View:
     tenant = session.get_one(Tenant, current_tenant())
     code = asked_language(known_language(appointment.client.language or tenant.language))
@@ -205,10 +209,14 @@ def _view(session: Session, appointment: Appointment, now: datetime) -> View:
     choices = CHOICES.get(state, ())
     if state == "confirmed" and appointment.answer == "yes":
         choices = tuple(choice for choice in choices if choice != "confirm")
+    must_call = bool(choices) and is_too_late_to_cancel(tenant, appointment, now)
+    if must_call:
+        choices = tuple(choice for choice in choices if choice == "confirm")
     phone = parse_phone(said["branchPhone"], tenant.country)
     return View(
         state=state,
         choices=choices,
+        must_call=must_call,
         language=code,
         version=appointment.schedule_version,
         business=said["businessName"],

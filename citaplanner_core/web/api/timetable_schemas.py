@@ -127,6 +127,9 @@ class BookingPolicyGiven(Given):
     """Fields that are not given stay."""
 
     minimum_notice_minutes: Annotated[int, Field(strict=True, ge=0)] = 0
+    cancel_notice_minutes: Annotated[
+        int, Field(strict=True, ge=0, description="So close to the start a client must call to cancel or move.")
+    ] = 0
     horizon_days: Annotated[int | None, Field(strict=True, description="null: as far ahead as one likes.")] = None
     slot_step_minutes: Annotated[int, Field(strict=True, ge=5, description="Divides the day, such as 15.")] = 15
     confirmation: Annotated[Reach, Field(description="What confirms a client's booking.")] = "client"
@@ -134,6 +137,7 @@ class BookingPolicyGiven(Given):
 
 class BookingPolicyShown(Shown):
     minimum_notice_minutes: int
+    cancel_notice_minutes: int
     horizon_days: int | None
     slot_step_minutes: int
     confirmation: str

@@ -49,6 +49,7 @@ REFUSED: list[tuple[str, str, dict[str, object], str]] = [
     ("PATCH", "/booking-policy", {"slot_step_minutes": 4}, "slot_step_minutes"),
     ("PATCH", "/booking-policy", {"minimum_notice_minutes": 10**6}, "minimum_notice_minutes"),
     ("PATCH", "/booking-policy", {"horizon_days": -1}, "horizon_days"),
+    ("PATCH", "/booking-policy", {"cancel_notice_minutes": -1}, "cancel_notice_minutes"),
     ("PATCH", "/booking-policy", {"confirmation": "nobody"}, "confirmation"),
 ]
 
@@ -74,6 +75,7 @@ def test_what_is_set_is_what_is_offered(api: Api, business: Business) -> None:
     """6 January 2031 is a Monday; Mexico City is six hours behind UTC."""
     assert api.patch("/booking-policy", {"slot_step_minutes": 60, "horizon_days": None}).json == {
         "minimum_notice_minutes": 0,
+        "cancel_notice_minutes": 0,
         "horizon_days": None,
         "slot_step_minutes": 60,
         "confirmation": "client",

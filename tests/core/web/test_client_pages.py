@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from citaplanner_core.booking import appointments
 from citaplanner_core.booking.clients import delete_client
-from citaplanner_core.booking.models import Appointment, AppointmentChange
+from citaplanner_core.booking.models import Appointment, AppointmentChange, Tenant
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.notifications.links import new_link
 from citaplanner_core.notifications.models import Notification
@@ -29,7 +29,7 @@ from citaplanner_core.testing.factories import (
     make_tenant,
 )
 from citaplanner_core.web import client_pages
-from tests.core.web.browser import Browser, Page
+from tests.core.web.browser import Browser, Form, Page
 
 START = datetime(2026, 12, 1, 17, 30, tzinfo=UTC)
 """11:30 in Mexico City, 9:30 in Tijuana."""
@@ -433,6 +433,21 @@ def test_a_time_that_is_none_moves_nothing(visit: Visit, start: str) -> None:
 
 
 # The client's own calendar
+
+
+def test_so_close_to_the_appointment_that_one_must_call(app: Flask) -> None:
+    visit = Visit(app, tenant={"cancel_notice_minutes": 2 * 1440})
+    page = visit.open()
+    assert (page.buttons, MOVE in page.links, CANCEL in page.links) == ([CONFIRM], False, False)
+    assert "para cambiarla o cancelarla, llama al" in page.text
+    for path in ("cancel", "times"):
+        old = {"version": "1", "start": (START + timedelta(days=1)).isoformat()}
+        visit.browser.send(Form(f"{visit.path}/{path}", "POST", old))
+    assert visit.now() == ("PENDING", "none", 1)
+    assert visit.press(CONFIRM).heading == "Tu cita está confirmada"
+    with work(visit.tenant) as session:
+        session.get_one(Tenant, visit.tenant).cancel_notice_minutes = 1440 - 1
+    assert CANCEL in visit.open().links
 
 
 def test_the_calendar_gets_one_entry_that_moves_with_the_appointment(visit: Visit) -> None:
