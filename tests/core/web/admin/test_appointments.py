@@ -25,6 +25,8 @@ from tests.core.web.admin.support import Desk, desk_of
 from tests.core.web.support import Business
 
 MEXICO = ZoneInfo("America/Mexico_City")
+on_sqlite = pytest.mark.parametrize("engine", ["sqlite"])
+"""For what does not depend on the database."""
 
 
 @pytest.fixture
@@ -81,6 +83,7 @@ def test_a_double_click_books_once(business: Business, desk: Desk) -> None:
     assert again.request.path == first.request.path
 
 
+@on_sqlite
 def test_what_is_overruled_is_asked_about_first(business: Business, desk: Desk) -> None:
     with work(business.tenant) as session:
         set_givers(session, business.service, [(make_professional(session).id, None)])
@@ -92,6 +95,7 @@ def test_what_is_overruled_is_asked_about_first(business: Business, desk: Desk) 
     assert "Cita agendada." in desk.post("/admin/appointments", past | {"anyway": "1"}).text
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -113,6 +117,7 @@ def test_bad_input_is_named_and_nothing_is_booked(
     assert newest(business).id == before
 
 
+@on_sqlite
 def test_an_hour_that_clocks_skip_is_refused_and_one_that_comes_twice_stays_as_it_is(
     business: Business, desk: Desk
 ) -> None:
@@ -155,6 +160,7 @@ def test_moving_onto_another_appointment_offers_the_nearest(business: Business, 
     assert (answer.status_code, answer.text.count('name="slot"')) == (409, 3)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("verb", "status", "said"),
     [
@@ -188,6 +194,7 @@ def test_who_cancels_after_somebody_else_keeps_the_reason_typed(business: Busine
     assert "Llamó por teléfono" in answer.text
 
 
+@on_sqlite
 def test_whom_an_appointment_is_for_is_asked_first(business: Business, desk: Desk) -> None:
     start = "start=2031-03-03T10:00:00-06:00".replace(":", "%3A")
     picking = desk.get(f"/admin/appointments/new?branch={business.branch}&professional={business.professional}&{start}")
@@ -205,6 +212,7 @@ def test_whom_an_appointment_is_for_is_asked_first(business: Business, desk: Des
         assert len(session.scalars(select(Client).where(Client.first_name == "Eva")).all()) == 2
 
 
+@on_sqlite
 def test_branches_and_buffers_are_those_of_the_form(app: Flask, business: Business, desk: Desk) -> None:
     with work(business.tenant) as session:
         branch = session.scalars(select(Branch).where(Branch.id != business.branch)).one()

@@ -21,6 +21,9 @@ from citaplanner_core.web.logins import Login, find_login, set_password
 from citaplanner_core.web.roles import MEANINGS, ROLES
 from tests.core.web.admin.support import PASSWORD, Desk, desk_of, make_login
 
+on_sqlite = pytest.mark.parametrize("engine", ["sqlite"])
+"""For what does not depend on the database."""
+
 WRONG = "no son correctos"
 WAIT = "demasiados intentos"
 DOCS = Path(__file__).parents[4] / "docs" / "staff.md"
@@ -48,6 +51,7 @@ def test_a_password_opens_the_agenda_and_only_a_hash_of_the_session_is_kept(
     assert "Clinic" in desk.get("/admin/").text
 
 
+@on_sqlite
 def test_what_was_asked_for_comes_after_signing_in_but_never_another_site(app: Flask, owner: str) -> None:
     desk = Desk(app)
     asked = desk.get("/admin/clients?q=ana", follow=False)
@@ -63,6 +67,7 @@ def test_what_was_asked_for_comes_after_signing_in_but_never_another_site(app: F
         assert Desk(app).sign_in(owner, follow=False, next=target).headers["Location"] == leads_to
 
 
+@on_sqlite
 def test_wrong_passwords_and_unknown_addresses_are_answered_alike(
     app: Flask, owner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +87,7 @@ def test_wrong_passwords_and_unknown_addresses_are_answered_alike(
     assert looked_at == ["wrong password", "wrong password", "wrong one", "wrong one"], "in the same time"
 
 
+@on_sqlite
 def test_a_business_that_is_not_active_lets_nobody_in(app: Flask, tenant: int, owner: str) -> None:
     desk = Desk(app)
     desk.sign_in(owner)
@@ -91,6 +97,7 @@ def test_a_business_that_is_not_active_lets_nobody_in(app: Flask, tenant: int, o
     assert WRONG in desk.sign_in(owner).text
 
 
+@on_sqlite
 def test_one_address_in_two_businesses_is_asked_which(app: Flask, tenant: int, owner: str) -> None:
     spa = make_tenant("spa")
     make_login(spa, "staff", owner)
@@ -131,12 +138,14 @@ def test_guessing_waits_longer_each_time_and_never_for_good(app: Flask, owner: s
         assert "Salir" in desk.sign_in(owner).text
 
 
+@on_sqlite
 def test_unknown_addresses_wait_alike(app: Flask) -> None:
     desk = Desk(app)
     answers = [desk.sign_in("nobody@clinic.example", "wrong password").status_code for _ in range(6)]
     assert answers == [422] * 5 + [429]
 
 
+@on_sqlite
 def test_the_owners_own_browser_gets_in_while_somebody_else_guesses(app: Flask, tenant: int, owner: str) -> None:
     own, thief = Desk(app), Desk(app)
     own.sign_in(owner)
@@ -151,6 +160,7 @@ def test_the_owners_own_browser_gets_in_while_somebody_else_guesses(app: Flask, 
     assert own.sign_in(owner).status_code == 429, "what a browser guesses is counted by itself"
 
 
+@on_sqlite
 def test_an_address_that_tries_many_names_waits(app: Flask, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(guessing.FREE, "address", 4)
     here: dict[str, Any] = {"environ_base": {"REMOTE_ADDR": "10.0.0.1"}}
@@ -179,6 +189,7 @@ def test_a_right_password_forgives_the_login_but_not_the_address(app: Flask, own
             assert sorted(session.scalars(select(SignInGuess.failures))) == [0, 0]
 
 
+@on_sqlite
 @pytest.mark.parametrize("step", [timedelta(hours=9), timedelta(hours=6)])
 def test_sessions_end_by_idleness_and_in_any_case(app: Flask, tenant: int, owner: str, step: timedelta) -> None:
     desk = Desk(app)
@@ -197,6 +208,7 @@ def test_sessions_end_by_idleness_and_in_any_case(app: Flask, tenant: int, owner
             assert session.scalar(select(func.count(StaffSession.id))) == 1, "what has lapsed is deleted"
 
 
+@on_sqlite
 def test_signing_out_ends_the_session_in_the_database(app: Flask, tenant: int, owner: str) -> None:
     desk = Desk(app)
     desk.sign_in(owner)
@@ -224,6 +236,7 @@ def test_another_password_ends_the_other_sessions(app: Flask, tenant: int, owner
     assert "Salir" in there.sign_in(owner, new).text
 
 
+@on_sqlite
 def test_the_old_password_cannot_be_guessed_in_an_open_session(app: Flask, tenant: int) -> None:
     desk = desk_of(app, tenant)
     form = {"old": "wrong password", "new": "otra frase bastante larga", "again": "otra frase bastante larga"}
