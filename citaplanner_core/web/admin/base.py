@@ -78,11 +78,18 @@ def admit() -> ResponseReturnValue | None:
             wanted = request.full_path.rstrip("?")
             return redirect(url_for("admin.sign_in", next=wanted if wanted != "/admin/" else None), 303)
         if g.staff is None:
-            return refusal("lapsed", 401)
+            csrf.protect()  # what another site sends is not offered to be sent again
+            return page("lapsed.html", status=401, fields=_fields(), address=request.path)
         if needed != SELF and not g.staff.may(needed):
             return refusal("not_allowed", 403)
     csrf.protect()
     return None
+
+
+def _fields() -> list[tuple[str, str]]:
+    """What was typed, to be sent again after signing in; nothing where passwords were."""
+    fields = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    return [] if request.endpoint == "admin.change_password" else fields
 
 
 def staff() -> Staff:

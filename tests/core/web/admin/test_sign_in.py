@@ -209,6 +209,21 @@ def test_sessions_end_by_idleness_and_in_any_case(app: Flask, tenant: int, owner
 
 
 @on_sqlite
+def test_what_was_typed_outlives_the_session(app: Flask, tenant: int, owner: str) -> None:
+    desk = Desk(app)
+    desk.sign_in(owner)
+    with time_machine.travel(utcnow() + sessions.IDLE + timedelta(minutes=1), tick=False):
+        lapsed = desk.post("/admin/people", {"name": 'Ida "Sol"'})
+        assert (lapsed.status_code, 'value="Ida &#34;Sol&#34;"' in lapsed.text) == (401, True)
+        assert 'action="/admin/people"' in lapsed.text
+        assert desk.post("/admin/people", {"name": "Ida"}, token="").status_code == 400, "not offered to other sites"
+        secret = desk.post("/admin/account/password", {"old": PASSWORD, "new": "x", "again": "x"})
+        assert (secret.status_code, PASSWORD in secret.text) == (401, False)
+        desk.sign_in(owner)
+        assert "Ida &#34;Sol&#34;" in desk.post("/admin/people", {"name": 'Ida "Sol"'}).text
+
+
+@on_sqlite
 def test_signing_out_ends_the_session_in_the_database(app: Flask, tenant: int, owner: str) -> None:
     desk = Desk(app)
     desk.sign_in(owner)
