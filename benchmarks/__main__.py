@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import availability, booking, claim, delivery, detection, fuzz, planning, wake, webhook
+from benchmarks import availability, booking, claim, delivery, detection, fuzz, million, planning, wake, webhook
 
 KNOWN = {
     "webhook": webhook.run,
@@ -15,6 +15,7 @@ KNOWN = {
     "claim": claim.run,
     "availability": availability.run,
     "booking": booking.run,
+    "million": million.run,
     "fuzz": fuzz.run,
 }
 

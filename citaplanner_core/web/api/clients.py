@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from flask import g
 from pydantic import Field
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from citaplanner_core.booking.clients import add_phone, create_client, remove_phone, update_client
 from citaplanner_core.booking.errors import ValidationFailed, find
@@ -48,7 +48,7 @@ def list_clients(query: ClientsQuery) -> Any:
         if phone is None:
             raise ValidationFailed("phone", "is no phone number; write it like +52 55 1234 5678")
         conditions.append(Client.id.in_(select(ClientPhone.client_id).where(ClientPhone.match_key == phone.match_key)))
-    return page_of(Client, ClientShown, query, *conditions)
+    return page_of(Client, ClientShown, query, *conditions, options=[selectinload(Client.phones)])
 
 
 def _as_typed(phone: str) -> str:

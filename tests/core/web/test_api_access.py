@@ -7,11 +7,12 @@ from typing import Any
 
 import time_machine
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from citaplanner_core.booking.models import Appointment
-from citaplanner_core.database import utcnow, work
+from citaplanner_core.database import db, utcnow, work
 from citaplanner_core.notifications.models import Notification
+from citaplanner_core.testing.factories import make_appointment
 from citaplanner_core.web.api.base import OPEN
 from citaplanner_core.web.api.document import openapi
 from citaplanner_core.web.logins import SCOPES, ApiToken, create_token
@@ -218,6 +219,29 @@ def test_a_phone_that_two_tenants_have_finds_ones_own_client(business: Business,
     ]
     for one, client in zip((business, other), made, strict=True):
         assert [item["id"] for item in one.api.get("/clients?phone=5512345678").json["items"]] == [client["id"]]
+
+
+def test_a_list_makes_as_many_queries_with_many_rows_as_with_few(business: Business) -> None:
+    statements: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        statements.append(arguments[2])
+
+    def asked(path: str) -> int:
+        statements.clear()
+        assert business.api.get(path).json["items"]
+        return len(statements)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        asked("/clients")  # the first call of a token notes that it is used
+        few = {path: asked(path) for path in ("/clients", "/appointments")}
+        with work(business.tenant) as session:
+            for hour in range(6):
+                make_appointment(session, start=tomorrow(1) + timedelta(hours=hour))
+        assert {path: asked(path) for path in few} == few
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
 
 
 def test_two_tenants_may_use_the_same_idempotency_key(business: Business, other: Business) -> None:
