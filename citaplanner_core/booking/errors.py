@@ -14,6 +14,7 @@ from citaplanner_core.database import Base
 
 Row = TypeVar("Row", bound=Base)
 LARGEST_ID = 2**63 - 1
+TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
 
 class BookingError(Exception):
@@ -153,8 +154,11 @@ def plain_text(field: str, value: str) -> str:
 
 
 def short_text(field: str, value: str, most: int = 200) -> str:
-    """Return `value` as `plain_text` does; raise `ValidationFailed` also when it is longer than `most` characters."""
-    value = plain_text(field, value)
+    """Return `value` as `plain_text` does; raise `ValidationFailed` also when it is longer than `most` characters.
+
+    Marks that turn the direction of what follows are left out: they would turn the text it is put into.
+    """
+    value = plain_text(field, value.translate(TURNING))
     if len(value) > most:
         raise ValidationFailed(field, f"give {most} characters at most, this has {len(value)}")
     return value

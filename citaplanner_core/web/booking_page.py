@@ -34,6 +34,7 @@ from citaplanner_core.notifications.catalogue import known_language
 from citaplanner_core.notifications.consent_texts import current_texts, record_booking
 from citaplanner_core.notifications.links import new_link
 from citaplanner_core.phones import PhoneNumber, parse_phone
+from citaplanner_core.web.addresses import Lately, client_address, household
 from citaplanner_core.web.errors import message_page
 from citaplanner_core.web.offers import make_offer, name_zone, read_day, read_start, say_moment
 from citaplanner_core.web.pages import HEADERS
@@ -46,8 +47,13 @@ MOST_UPCOMING = 4
 """Bookings to come that one phone may have from here: more is a person's call, or a prank."""
 
 MOST_AT_ONCE = 60
+MOST_FROM_ONE = 15
+"""From one address, so that nobody alone keeps all others out. Telephone companies let many people share one."""
+
 BUSY = timedelta(minutes=10)
 """So many bookings of clients in that time, and the page asks to come back later."""
+
+booked_lately = Lately(BUSY)
 
 NAME_LENGTH, TEXT_LENGTH = 80, 500
 
@@ -220,7 +226,7 @@ def _book(session: Session, tenant: Tenant, given: dict[str, str]) -> ResponseRe
         before = _same_booking(session, tenant, choice, given)
         if before is not None:
             return _done(session, before)
-        errors = _limits(session, phone, said)
+        errors = _limits(session, tenant, phone, said)
     if errors or phone is None:
         return _form(session, tenant, code, choice, given, errors), 422
     try:
@@ -244,6 +250,7 @@ def _book(session: Session, tenant: Tenant, given: dict[str, str]) -> ResponseRe
         start=start,
         booked_by="client",
     )
+    booked_lately.note(_here(tenant))
     record_booking(session, client.id, version=_version_read(session), marketing=bool(given["marketing"]))
     return _done(session, appointment)
 
@@ -271,7 +278,7 @@ def _errors(given: dict[str, str], phone: PhoneNumber | None, said: Any) -> dict
     return errors
 
 
-def _limits(session: Session, phone: PhoneNumber, said: Any) -> dict[str, str]:
+def _limits(session: Session, tenant: Tenant, phone: PhoneNumber, said: Any) -> dict[str, str]:
     now = utcnow()
     holders = select(ClientPhone.client_id).where(ClientPhone.match_key == phone.match_key)
     upcoming = session.scalar(
@@ -286,7 +293,12 @@ def _limits(session: Session, phone: PhoneNumber, said: Any) -> dict[str, str]:
     lately = [one for one in latest if one.event == "booked" and one.by == "client" and one.at > now - BUSY]
     if (upcoming or 0) >= MOST_UPCOMING:
         return {"phone": said["too_many"]}
-    return {"form": said["busy"]} if len(lately) >= MOST_AT_ONCE else {}
+    alone = booked_lately.count(_here(tenant))
+    return {"form": said["busy"]} if len(lately) >= MOST_AT_ONCE or alone >= MOST_FROM_ONE else {}
+
+
+def _here(tenant: Tenant) -> str:
+    return f"{tenant.id} {household(client_address())}"
 
 
 def _same_booking(session: Session, tenant: Tenant, choice: _Choice, given: dict[str, str]) -> Appointment | None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, make_response, request
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from citaplanner_core.web.words import asked_language, page
@@ -15,6 +17,7 @@ API = "/api/"
 SECTIONS = {404: "not_found", 410: "not_found"}
 NOTHING_HERE = "there is nothing at this address; /api/v1/docs lists what there is"
 FAILED = "something failed here, and has been written down; try again in a moment"
+AWAY = "the database does not answer just now; nothing was done, try again in a moment"
 
 log = structlog.get_logger()
 
@@ -56,7 +59,19 @@ def _fail(error: Exception) -> Response:
         error=type(error).__name__,
         where=[f"{at.filename}:{at.lineno} {at.name}" for at in traceback.extract_tb(error.__traceback__)],
     )
-    return problem(500, FAILED) if request.path.startswith(API) else message_page("failed", status=500)
+    api = request.path.startswith(API)
+    if not _is_away(error):
+        return problem(500, FAILED) if api else message_page("failed", status=500)
+    answer = problem(503, AWAY) if api else message_page("away", status=503)
+    answer.headers["Retry-After"] = "30"
+    return answer
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the database could not be reached, or went away under the request: nothing of it was done."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeout)
 
 
 def register_errors(app: Flask) -> None:

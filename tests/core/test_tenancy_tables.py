@@ -58,7 +58,7 @@ def value(column: Column[Any], number: int) -> Any:
 
 
 @pytest.fixture
-def rows(app: Flask) -> None:
+def rows(app: Flask) -> Iterator[None]:
     """In every table a row of each of two tenants; its id, and whatever points at rows, is the number of the tenant."""
     db.engine.dispose()
     event.listen(db.engine, "connect", _put_constraints_aside)
@@ -67,6 +67,9 @@ def rows(app: Flask) -> None:
             if is_tenant_table(table) or table.name == "tenant":
                 for number in (MINE, THEIRS):
                     connection.execute(insert(table).values({c.name: value(c, number) for c in table.columns}))
+    yield
+    event.remove(db.engine, "connect", _put_constraints_aside)
+    db.engine.dispose()
 
 
 def _put_constraints_aside(connection: Any, _record: Any) -> None:

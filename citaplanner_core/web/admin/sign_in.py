@@ -2,7 +2,6 @@
 
 import secrets
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Any
 
 from flask import Response, current_app, g, request, session
@@ -12,6 +11,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from citaplanner_core.config import Config
 from citaplanner_core.crypto import hash_token
 from citaplanner_core.database import utcnow, work
+from citaplanner_core.web.addresses import client_address
 from citaplanner_core.web.admin import guessing, sessions
 from citaplanner_core.web.admin.base import COOKIE, OPEN, SELF, go, page, route, say_span, staff
 from citaplanner_core.web.logins import Entrance, entrances
@@ -115,7 +115,7 @@ def _found() -> list[Entrance]:
 
 def _counted(email: str) -> list[guessing.Counted]:
     known = _browser(email)
-    return [("browser", known)] if known else [("login", email), ("address", _address())]
+    return [("browser", known)] if known else [("login", email), ("address", client_address())]
 
 
 def _browser(email: str) -> str | None:
@@ -133,17 +133,3 @@ def _signer() -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(
         [*current_app.config["SECRET_KEY_FALLBACKS"][::-1], current_app.config["SECRET_KEY"]], salt="known browser"
     )
-
-
-def _address() -> str:
-    """Where the browser is: what the proxy before us wrote last, where one on this machine or network stands there."""
-    peer = request.remote_addr or ""
-    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return forwarded if forwarded and _is_private(peer) else peer
-
-
-def _is_private(peer: str) -> bool:
-    try:
-        return ip_address(peer).is_private
-    except ValueError:
-        return True

@@ -112,7 +112,7 @@ def _complete(method: str, call: dict[str, Any], schemas: dict[str, Any]) -> Non
     elif not asks:
         del answered["422"]
     keyed = (409,) if method in idempotency.METHODS else ()
-    for code in (401, 403, *keyed, *(WITH_BODY if body else ())):
+    for code in (401, 403, 503, *keyed, *(WITH_BODY if body else ())):
         answered[str(code)] = {"description": HTTPStatus(code).phrase}
     for code in filter(lambda code: code >= "400", answered):
         answered[code]["content"] = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}

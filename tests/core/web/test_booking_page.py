@@ -9,13 +9,16 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
+from citaplanner_core.booking import schedule
 from citaplanner_core.booking.models import Appointment, Client
 from citaplanner_core.database import work
 from citaplanner_core.notifications.consents import consented, record_consent
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.testing.factories import make_branch, make_client, make_professional, make_service, make_tenant
 from citaplanner_core.web import booking_page
+from citaplanner_core.web.addresses import Lately
 from citaplanner_core.web.logins import create_token
 from tests.core.web.browser import Browser, Form, Page
 from tests.core.web.support import Api
@@ -190,6 +193,75 @@ def test_a_script_cannot_either(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> 
     assert "Inténtalo de nuevo en unos minutos" in page.text
     with time_machine.travel(NOW + timedelta(minutes=20)):
         assert shop.send(page).status == 200
+
+
+def test_one_address_alone_does_not_keep_the_others_out(
+    shop: Shop, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(booking_page, "booked_lately", Lately(booking_page.BUSY))
+    monkeypatch.setattr(booking_page, "MOST_FROM_ONE", 2)
+
+    def book(number: int, **where: Any) -> int:
+        form = shop.form(f"{number}:00 p.m.").form(BOOK)
+        fields = form.fields | {"name": "Rosa Luna", "phone": f"55 1234 000{number}", "email": ""}
+        return app.test_client().post(form.action, data=fields, **where).status_code
+
+    def proxied(address: str) -> dict[str, Any]:
+        return {"environ_base": {"REMOTE_ADDR": "10.0.0.1"}, "headers": {"X-Forwarded-For": f"1.1.1.1, {address}"}}
+
+    assert [book(1, **proxied("9.9.9.9")), book(2, **proxied("9.9.9.9"))] == [303, 303]
+    assert book(3, **proxied("9.9.9.9")) == 422
+    direct = {"environ_base": {"REMOTE_ADDR": "9.9.9.9"}, "headers": {"X-Forwarded-For": "203.0.113.1"}}
+    assert book(3, **direct) == 422, "a header that no proxy of ours wrote is not believed"
+    assert book(3, **proxied("9.9.9.8")) == 303
+    assert [book(number, **proxied(f"2001:db8::{number}")) for number in (4, 5, 6)] == [303, 303, 422], "one household"
+    with time_machine.travel(NOW + timedelta(minutes=20)):
+        assert book(7, **proxied("9.9.9.9")) == 303
+
+
+@pytest.mark.parametrize("way", ["page", "api"])
+def test_a_database_that_is_away_is_said_in_plain_words(
+    shop: Shop, app: Flask, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """In the middle of a booking, after what was written so far: nothing of it stays."""
+    page = shop.form()
+
+    def gone(*_: object, **__: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("server closed the connection"), connection_invalidated=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(schedule, "find_active", gone)
+        if way == "page":
+            answer = shop.send(page)
+            assert "No se guardó nada" in answer.text
+            assert "INSERT" not in answer.source
+            assert answer.headers["Retry-After"] == "30"
+            assert answer.status == 503
+        else:
+            with work(shop.tenant) as session:
+                token = create_token(session, "test")
+                client = make_client(session).id
+            ids = {"client_id": client, "service_id": shop.service, "professional_id": shop.people[0], "branch_id": 1}
+            said = Api(app, token).post("/appointments", ids | {"start": "2026-12-03T10:00:00-06:00"})
+            assert (said.status_code, said.json["code"]) == (503, "service_unavailable")
+    assert shop.appointments() == []
+    if way == "page":
+        assert shop.clients() == 0
+        assert shop.send(page).status == 200
+
+
+def test_names_of_any_length_and_direction_and_two_phones_in_a_field(shop: Shop) -> None:
+    page = shop.form()
+    assert "80 letras" in shop.send(page, name="x" * 10_000).text
+    for two in ("55 1234 5678 / 55 8765 4321", "55 1234 5678 y 55 8765 4321"):
+        refused = shop.send(page, phone=two)
+        assert refused.status == 422
+        assert "un solo número" in refused.text
+    assert shop.clients() == 0
+    for name in ("محمد علي", "\u202eRosa\u202c Luna"):
+        page = shop.send(page if name.startswith("م") else shop.form("5:00 p.m."), name=name)
+        assert page.status == 200
+    assert [name for name, *_ in shop.appointments()] == ["محمد علي", "Rosa Luna"], "no letter turns the page around"
 
 
 def test_several_branches_are_chosen_among(app: Flask) -> None:
