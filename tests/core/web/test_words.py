@@ -13,7 +13,7 @@ from citaplanner_core.web.words import words
 TEMPLATES = Path(str(files("citaplanner_core.web"))) / "templates" / "core"
 BUILT = {
     *(f"appointment_{state}" for state in (*client_pages.CHOICES, "cancelled", "begun", "over")),
-    *("link_unknown", "not_found", "refused", "failed"),
+    *("link_unknown", "not_found", "refused", "failed", "away"),
 }
 """Sections whose name a page puts together; each has a title and a text."""
 
