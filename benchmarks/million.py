@@ -45,7 +45,8 @@ FILL = (
     WHERE tenant_id = :tenant""",
     """INSERT INTO appointment (tenant_id, client_id, branch_id, professional_id, service_id, start, "end",
         blocked_from, blocked_until, status, booked_by, schedule_version, version, answer, notes, created_at)
-    SELECT :tenant, :client + (CAST(n AS bigint) * 7919) % :clients, :branch + n % :people % :branches, :professional + n % :people,
+    SELECT :tenant, :client + (CAST(n AS bigint) * 7919) % :clients,
+        :branch + n % :people % :branches, :professional + n % :people,
         :service + n % :services, at, at + interval '30 minutes', at, at + interval '30 minutes',
         CASE WHEN at > now() THEN 'CONFIRMED' WHEN n % 9 = 0 THEN 'NO_SHOW' ELSE 'COMPLETED' END,
         'client', 1, 1, 'none', '', at - interval '3 days'

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from citaplanner_core.booking.errors import LARGEST_ID, ValidationFailed
 from citaplanner_core.booking.models import Appointment, AppointmentChange, Tenant
@@ -109,10 +109,14 @@ def of_appointment(appointment_id: int) -> Scope:
 def of_client(client_id: int) -> Scope:
     """The timeline of one client: their appointments, and all they were told."""
     theirs = select(Appointment.id).where(Appointment.client_id == client_id)
+    told = aliased(Notification)
+    # Two lists of ids, not one condition with OR: that would make PostgreSQL read every notification there is.
+    sent = select(told.id).where(told.recipient_id == client_id)
+    about = select(told.id).where(told.appointment_id.in_(theirs))
     return Scope(
         Appointment.client_id == client_id,
         AppointmentChange.appointment_id.in_(theirs),
-        or_(Notification.recipient_id == client_id, Notification.appointment_id.in_(theirs)),
+        Notification.id.in_(sent.union_all(about)),
         client_id,
         None,
     )

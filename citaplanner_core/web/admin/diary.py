@@ -28,6 +28,7 @@ from citaplanner_core.booking.models import (
     Professional,
     Service,
 )
+from citaplanner_core.database import seconds, seconds_up
 
 USUAL = (8 * 60, 20 * 60)
 """What is shown of a branch that is always open, in minutes; appointments outside are shown, too."""
@@ -159,7 +160,14 @@ def _ends(branch: Branch, day: date) -> Span:
 def _visits(session: Session, starts: int, ends: int) -> list[Visit]:
     first, last = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
     rows = session.execute(
-        select(Appointment, Client.first_name, Client.last_name, Service.name)
+        select(  # columns: a busy day has a thousand of them
+            *(Appointment.id, Appointment.start, Appointment.end, Appointment.status, Appointment.answer),
+            *(Appointment.professional_id, Appointment.branch_id),
+            seconds(Appointment.blocked_from).label("blocked_from"),
+            seconds_up(Appointment.blocked_until).label("blocked_until"),
+            *(Client.first_name, Client.last_name, Service.name),
+        )
+        .select_from(Appointment)
         .join(Client, Client.id == Appointment.client_id)
         .join(Service, Service.id == Appointment.service_id)
         .where(Appointment.start > first - LONGEST, Appointment.start < last, Appointment.end > first)
@@ -172,13 +180,13 @@ def _visits(session: Session, starts: int, ends: int) -> list[Visit]:
             end=row.end,
             status=row.status,
             answer=row.answer,
-            client=f"{first_name} {last_name}".strip(),
-            service=service,
+            client=f"{row.first_name} {row.last_name}".strip(),
+            service=row.name,
             professional_id=row.professional_id,
             branch_id=row.branch_id,
-            blocked=(int(row.blocked_from.timestamp()), int(row.blocked_until.timestamp())),
+            blocked=(row.blocked_from, row.blocked_until),
         )
-        for row, first_name, last_name, service in rows
+        for row in rows
     ]
 
 
