@@ -1,6 +1,7 @@
 """What concerns one person: what they agreed to, being one client instead of two."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -20,7 +21,8 @@ from tests.core.web.support import Api, Business, tomorrow
 
 
 def test_two_clients_become_one(app: Flask, business: Business, api: Api, other: Business) -> None:
-    booking = {"professional_id": business.professional, "branch_id": business.branch, "service_id": business.service}
+    ids_of: dict[str, Any] = {"professional_id": business.professional, "branch_id": business.branch}
+    booking = ids_of | {"service_id": business.service}
     with work(business.tenant) as session:
         kept = make_client(
             session, first_name="Eva", last_name="Sol", phone="55 1234 5678", notes="alergia", email=None
