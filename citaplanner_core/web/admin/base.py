@@ -24,7 +24,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
-from citaplanner_core.booking.errors import BookingError, NotFound
+from citaplanner_core.booking.errors import BookingError, Merged, NotFound
 from citaplanner_core.config import Config
 from citaplanner_core.notifications.catalogue import known_language, language, languages
 from citaplanner_core.web.admin.sessions import Staff, staff_of
@@ -186,6 +186,12 @@ def _other_language() -> str:
 @blueprint.errorhandler(CSRFError)
 def _not_our_form(_error: CSRFError) -> Response:
     return refusal("form", 400)
+
+
+@blueprint.errorhandler(Merged)
+def _merged(error: Merged) -> Response:
+    tell("merged" if request.method == "GET" else "merged_meanwhile")
+    return go("client", client_id=error.into)
 
 
 @blueprint.errorhandler(NotFound)

@@ -1,16 +1,17 @@
 """The agenda of a day, and times as staff types them."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from citaplanner_core.booking.hours import WorkingHours
 from citaplanner_core.booking.models import CANCELLED, Branch
 from citaplanner_core.booking.timetable import close, set_hours, take_off
-from citaplanner_core.database import work
+from citaplanner_core.database import db, work
 from citaplanner_core.testing.factories import (
     make_appointment,
     make_branch,
@@ -89,6 +90,31 @@ def test_a_day_is_what_follows_what_for_each_professional(app: Flask, tenant: in
     assert (sunday.is_open, list(sunday.columns)) == (False, [])
     assert (closed.closed, closed.is_open) == ("Feriado", False)
     assert told(closed, "Laura")[0] == "appointment 10:00-11:00", "what is booked stays to be seen"
+
+
+@on_sqlite
+def test_a_full_day_takes_no_more_queries_than_an_empty_one(app: Flask, tenant: int) -> None:
+    said: list[str] = []
+
+    def count(*arguments: Any) -> None:
+        said.append(arguments[2])
+
+    event.listen(db.engine, "before_cursor_execute", count)
+    counts, columns = [], []
+    for people in (1, 12):
+        with work(tenant) as session:
+            for _ in range(people):
+                laura, cut = make_professional(session), make_service(session)
+                for hour in range(9, 15):
+                    make_appointment(session, start=at(hour), professional=laura, service=cut)
+        with work(tenant, write=False) as session:
+            branch = session.scalars(select(Branch)).one()
+            said.clear()
+            columns.append(len(read_diary(session, branch, MONDAY).columns))
+            counts.append(len(said))
+    event.remove(db.engine, "before_cursor_execute", count)
+    assert columns == [1, 13]
+    assert counts[0] == counts[1] <= 8
 
 
 @on_sqlite

@@ -12,6 +12,7 @@ from citaplanner_core.database import work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.hooks.registry import Registry, registry
 from citaplanner_core.hooks.types import Action, Panel
+from citaplanner_core.notifications.merging import merge_clients
 from citaplanner_core.testing.factories import make_client
 from plugins.chatwoot.models import ChatwootContact, ChatwootConversation
 from tests.core.web.admin.support import Desk, desk_of
@@ -91,6 +92,16 @@ def test_history_and_consents_are_shown(business: Business, desk: Desk) -> None:
     assert "Próximas citas" in desk.get(address).text
     assert "Cita agendada" in desk.get(f"{address}/history").text
     assert desk.get(f"{address}/history?after=nonsense").status_code == 422
+
+
+def test_who_was_merged_leads_to_who_is_left(business: Business, desk: Desk, maria: str) -> None:
+    merged = int(maria.rpartition("/")[2])
+    with work(business.tenant) as session:
+        merge_clients(session, business.client, merged_id=merged, by="test")
+    page = desk.get(maria)
+    assert page.request.path == f"/admin/clients/{business.client}"
+    assert "se unió con este" in page.text
+    assert "No se guardó" in desk.post(maria, {"first_name": "María"}).text
 
 
 Implementation = Callable[..., Any]
