@@ -148,12 +148,13 @@ def _assign(client: Client, values: ClientValues) -> None:
     if not client.first_name:
         raise ValidationFailed("first_name", "give a first name")
     client.email = client.email or None
-    if client.email is not None and not _looks_like_email(client.email):
+    if client.email is not None and not looks_like_email(client.email):
         raise ValidationFailed("email", "write it like ana@example.com, or leave it out")
     if client.birthday is not None and client.birthday > utcnow().date():
         raise ValidationFailed("birthday", "give a day that has been")
 
 
-def _looks_like_email(text: str) -> bool:
+def looks_like_email(text: str) -> bool:
+    """Tell whether a text has the form of an e-mail address."""
     name, _, domain = text.rpartition("@")
     return bool(name and domain) and not any(character.isspace() for character in text)

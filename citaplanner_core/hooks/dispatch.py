@@ -146,6 +146,24 @@ def each_in_savepoint(session: Session, hook: str, allowed: frozenset[str], **gi
     return results
 
 
+def each_must(session: Session, hook: str, **given: Any) -> list[tuple[str, Any]]:
+    """Call a hook of every loaded plugin, whatever the tenant switched on, as `each_in_savepoint` does.
+
+    For what is not done before all have: raises `PluginFailed` naming the first that raised.
+    """
+    results: list[tuple[str, Any]] = []
+    for name, function, arguments in registry().implementations(hook):
+        try:
+            with session.begin_nested(), _bounded(session):
+                result = function(**_arguments(arguments, {**given, "session": session}))
+                session.flush()
+        except Exception as error:
+            registry().record(name, hook, _describe(error))
+            raise PluginFailed(f"plugin {name!r} failed in {hook}: {_describe(error)}") from error
+        results.append((name, result))
+    return results
+
+
 class _bounded:
     """Bounds statements and lock waits on PostgreSQL until the block ends well; a rollback resets them too."""
 

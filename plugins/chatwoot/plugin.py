@@ -13,6 +13,7 @@ from citaplanner_core.hooks.hookspecs import hookimpl
 from citaplanner_core.hooks.types import (
     AppointmentEvent,
     Channel,
+    ErasedClient,
     Figure,
     HealthCheck,
     JobHandler,
@@ -45,7 +46,12 @@ class ChatwootPlugin:
 
     @hookimpl
     def citaplanner_job_handlers(self) -> Mapping[str, JobHandler]:
-        return {inbound.EVENT: inbound.handle_event, reply.REPLY: reply.post, sync.SYNC: sync.sync_contact}
+        return {
+            inbound.EVENT: inbound.handle_event,
+            people.FORGET: people.forget_echo,
+            reply.REPLY: reply.post,
+            sync.SYNC: sync.sync_contact,
+        }
 
     @hookimpl
     def citaplanner_appointment_committed(self, event: AppointmentEvent) -> None:
@@ -54,6 +60,14 @@ class ChatwootPlugin:
     @hookimpl
     def citaplanner_client_merged(self, session: Session, merged_id: int, into_id: int) -> None:
         people.merge(session, merged_id, into_id)
+
+    @hookimpl
+    def citaplanner_client_exported(self, session: Session, client_id: int) -> Mapping[str, Any]:
+        return people.export(session, client_id)
+
+    @hookimpl
+    def citaplanner_client_erased(self, session: Session, client_id: int, known: ErasedClient) -> None:
+        people.erase(session, client_id, known)
 
     @hookimpl
     def citaplanner_timeline_entries(
