@@ -32,6 +32,7 @@ NAME_ROWS = {
 WITHOUT_BODY = {
     *("start_campaign", "pause_campaign", "resume_campaign", "cancel_campaign"),
     *("retry_notification", "cancel_notification"),
+    "erase_one_client",
 }
 """Verbs that need to be told nothing."""
 
