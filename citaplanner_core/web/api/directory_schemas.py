@@ -7,6 +7,9 @@ from pydantic import BaseModel, Field
 from citaplanner_core.web.api.schemas import Given, Shown
 
 
+Discreet = Annotated[bool, Field(strict=True, description="Messages do not name this service.")]
+
+
 class Named(Shown):
     id: int
     name: str
@@ -17,6 +20,7 @@ class ServiceShown(Named):
     duration_minutes: int
     buffer_before_minutes: int
     buffer_after_minutes: int
+    is_discreet: bool
 
 
 class BranchShown(Named):
@@ -30,6 +34,7 @@ class NewService(Given):
     duration_minutes: Annotated[int, Field(strict=True, ge=1)]
     buffer_before_minutes: Annotated[int, Field(strict=True, ge=0)] = 0
     buffer_after_minutes: Annotated[int, Field(strict=True, ge=0)] = 0
+    is_discreet: Discreet = False
 
 
 class ServiceChange(Given):
@@ -39,6 +44,7 @@ class ServiceChange(Given):
     duration_minutes: Annotated[int, Field(strict=True, ge=1)] = 1
     buffer_before_minutes: Annotated[int, Field(strict=True, ge=0)] = 0
     buffer_after_minutes: Annotated[int, Field(strict=True, ge=0)] = 0
+    is_discreet: Discreet = False
     active: bool = True
 
 

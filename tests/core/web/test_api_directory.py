@@ -137,7 +137,7 @@ def test_a_page_that_cannot_be_names_the_field(api: Api) -> None:
 
 def test_what_a_business_has(business: Business, api: Api) -> None:
     service = api.get("/services").json["items"][0]
-    minutes = {"duration_minutes": 30, "buffer_before_minutes": 0, "buffer_after_minutes": 0}
+    minutes = {"duration_minutes": 30, "buffer_before_minutes": 0, "buffer_after_minutes": 0, "is_discreet": False}
     assert service == {"id": business.service, "name": service["name"], "active": True} | minutes
     professional = api.get("/professionals").json["items"][0]
     assert professional == {"id": business.professional, "name": professional["name"], "active": True}

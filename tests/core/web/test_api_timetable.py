@@ -11,9 +11,10 @@ def test_services_professionals_and_branches_are_made_and_changed(api: Api, busi
     made = api.post("/services", {"name": " Corte ", "duration_minutes": 45, "buffer_after_minutes": 5})
     assert made.status_code == 201
     service = {"name": "Corte", "duration_minutes": 45, "buffer_before_minutes": 0, "buffer_after_minutes": 5}
-    assert made.json == service | {"id": made.json["id"], "active": True}
-    changed = api.patch(f"/services/{made.json['id']}", {"duration_minutes": 60, "active": False}).json
-    assert changed == made.json | {"duration_minutes": 60, "active": False}
+    assert made.json == service | {"id": made.json["id"], "is_discreet": False, "active": True}
+    change = {"duration_minutes": 60, "is_discreet": True, "active": False}
+    changed = api.patch(f"/services/{made.json['id']}", change).json
+    assert changed == made.json | change
     assert api.get(f"/services/{made.json['id']}").json == changed
     person = api.post("/professionals", {"name": "Laura"}).json
     assert api.patch(f"/professionals/{person['id']}", {"name": "Laura Ríos"}).json["name"] == "Laura Ríos"
