@@ -6,7 +6,6 @@ from pydantic import BaseModel, Field
 
 from citaplanner_core.web.api.schemas import Given, Shown
 
-
 Discreet = Annotated[bool, Field(strict=True, description="Messages do not name this service.")]
 
 
