@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
@@ -94,4 +95,11 @@ class Moments:
         return language(self.code).wording
 
     def _clock(self, clock: time) -> str:
-        return " ".join(format_time(clock, self._wording.time, locale=self._wording.locale).split())
+        return _say_time(clock.replace(second=0, microsecond=0, tzinfo=None, fold=0), self.code)
+
+
+@lru_cache(maxsize=2 * 24 * 60)
+def _say_time(clock: time, code: str) -> str:
+    """A full day says a thousand times of day, most of them often."""
+    wording = language(code).wording
+    return " ".join(format_time(clock, wording.time, locale=wording.locale).split())
