@@ -17,8 +17,9 @@ from citaplanner_core.jobs.engine import Worker
 from citaplanner_core.jobs.queue import JobSource
 from citaplanner_core.notifications import campaigns, repeats, replanning, staff
 from citaplanner_core.notifications.delivery import NotificationSource
+from citaplanner_core.replies import ageing
 
-CORE_PERIODIC = (housekeeping.JOB,)
+CORE_PERIODIC = (housekeeping.JOB, ageing.JOB)
 
 
 def make_worker(app: Flask, *, queues: Sequence[str] = ()) -> Worker:

@@ -50,12 +50,13 @@ def commands() -> None:
 
 
 def _register() -> None:
-    from citaplanner_core.cli import clients, data, doctor, importing, notifications, plugins, serve
+    from citaplanner_core.cli import clients, data, doctor, feeds, importing, notifications, plugins, serve
 
     for command in (
         *clients.COMMANDS,
         *data.COMMANDS,
         *doctor.COMMANDS,
+        *feeds.COMMANDS,
         *importing.COMMANDS,
         *notifications.COMMANDS,
         *plugins.COMMANDS,

@@ -61,6 +61,28 @@ def upgrade() -> None:
     with op.batch_alter_table("client_merge") as batch_op:
         batch_op.create_index(batch_op.f("ix_client_merge_tenant_id_into_id"), ["tenant_id", "into_id"])
     op.create_table(
+        "calendar_feed",
+        sa.Column("professional_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "professional_id"],
+            ["professional.tenant_id", "professional.id"],
+            name=op.f("fk_calendar_feed_tenant_id_professional_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenant.id"], name=op.f("fk_calendar_feed_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_feed")),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_calendar_feed_tenant_id_id")),
+        sa.UniqueConstraint("tenant_id", "professional_id", name=op.f("uq_calendar_feed_tenant_id_professional_id")),
+    )
+    with op.batch_alter_table("calendar_feed") as batch_op:
+        batch_op.create_index(batch_op.f("ix_calendar_feed_token_hash"), ["token_hash"], unique=True)
+    op.create_table(
         "consent_text",
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("service", sa.JSON(), nullable=False),
@@ -94,6 +116,7 @@ def downgrade() -> None:
     with op.batch_alter_table("consent") as batch_op:
         batch_op.drop_column("version")
     op.drop_table("consent_text")
+    op.drop_table("calendar_feed")
     op.drop_table("client_merge")
     op.drop_table("client_word")
 

@@ -17,6 +17,7 @@ WORDS = sorted((PLUGINS | PROVIDERS) - ALSO_A_WORD | {f"plugins.{name}" for name
 ALLOWED = {
     ("citaplanner_core/phones.py", "whatsapp"): "how numbers are written in ids of that network",
     ("citaplanner_core/replies/words.toml", "whatsapp"): "a word that clients write",
+    ("citaplanner_core/booking/importing.py", "whatsapp"): "what people call the column with the phone",
     ("citaplanner_core/cli/notifications.py", "chatwoot"): "an example in a help text",
 }
 

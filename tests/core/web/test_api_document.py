@@ -32,7 +32,7 @@ NAME_ROWS = {
 WITHOUT_BODY = {
     *("start_campaign", "pause_campaign", "resume_campaign", "cancel_campaign"),
     *("retry_notification", "cancel_notification"),
-    "erase_one_client",
+    *("erase_one_client", "make_calendar_feed"),
 }
 """Verbs that need to be told nothing."""
 
