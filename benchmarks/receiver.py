@@ -41,6 +41,7 @@ from citaplanner_core.hooks.types import (
 )
 from citaplanner_core.jobs import celery_app
 from citaplanner_core.jobs.engine import Worker
+from citaplanner_core.notifications import gate
 from citaplanner_core.notifications.delivery import NotificationSource
 
 KEY = "a-key-for-benchmarks-0123456789"
@@ -203,6 +204,7 @@ def make_app(url: str, folder: str, port: int, *, asks: bool, threads: int = 8) 
 
 def make_worker(app: Flask, threads: int, broker: str = "", port: int = 0) -> Worker:
     """Return a worker for notifications alone, by Celery where there is a broker; a crash is noticed in seconds."""
+    gate.FIRST_PAUSE_SECONDS, gate.LONGEST_PAUSE_SECONDS = 1, 5  # so that a run ends
     sources = [NotificationSource(lease_seconds=LEASE_SECONDS, deadline_seconds=DEADLINE_SECONDS)]
     if broker:
         celery_app.PREFIX, celery_app.HANDED_SECONDS = _queues(port), LEASE_SECONDS

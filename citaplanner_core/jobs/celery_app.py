@@ -136,7 +136,7 @@ class CeleryWorker(Worker):
         return pause
 
     def _send(self, source: Source, claims: Sequence[Claim]) -> bool:
-        """Send a message for each; what the broker does not take waits on in the database, its attempt not counted."""
+        """Send a message for each; what the broker does not take waits on in the database."""
         table = _table(source)
         for number, taken in enumerate(claims):
             lane = taken.lane if taken.lane in self._lanes.get(table, ()) else OTHER
@@ -147,7 +147,7 @@ class CeleryWorker(Worker):
                 with system_work("take back what the broker did not take", write=True) as session:
                     now = database_now(session)
                     for left in claims[number:]:
-                        release(session, source.model, left, due=now, attempt=left.attempt - 1)
+                        release(session, source.model, left, due=now)
                 return False
         return True
 

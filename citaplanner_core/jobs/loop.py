@@ -4,7 +4,7 @@ A row is claimed when it is due, or when the worker that had it let its lease la
 with the claim's token that the row is still theirs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import SystemRandom
@@ -30,8 +30,9 @@ log = structlog.get_logger()
 class Claim:
     """A row that is ours until the lease ends, or until somebody else holds another token for it.
 
-    `attempt` counts this claim too. `labels` are the values of the model's `labels`, as text. `join` asks to go on in
-    another lane; False: that one has its share of the threads already, and the row should wait in it.
+    `attempt` counts this claim too, unless it was made for somebody else to take over. `labels` are the values of the
+    model's `labels`, as text. `join` asks to go on in another lane; False: that one has its share of the threads
+    already, and the row should wait in it.
     """
 
     id: int
@@ -65,7 +66,7 @@ def claim(
 
     Rows whose lease lapsed, or lies too far ahead to be true, come first. `skip` are lanes to leave waiting.
     On PostgreSQL rows that another transaction has locked are passed over. `handed_over`: for somebody else to
-    `take_over` by their ids, within the lease.
+    `take_over` by their ids, within the lease; that is when the attempt counts, since a lost message is none.
     """
     if not 0 < lease_seconds <= MAX_LEASE_SECONDS:
         raise ValueError(f"a lease lasts more than 0 and at most {MAX_LEASE_SECONDS} seconds")
@@ -78,10 +79,11 @@ def claim(
             _is(model.status, model.claimed_status),
             or_(model.lease_until < now, model.lease_until > farthest),
         )
-        claims = _take(session, model, and_(lapsed, _outside(model, skip)), limit, token, until)
+        values = {"lease_token": token, "lease_until": until, "attempt": model.attempt + (0 if handed_over else 1)}
+        claims = _take(session, model, and_(lapsed, _outside(model, skip)), limit, values)
         if len(claims) < limit:
             due = and_(_is(model.status, PENDING), model.due <= now, _outside(model, skip))
-            claims += _take(session, model, due, limit - len(claims), token, until)
+            claims += _take(session, model, due, limit - len(claims), values)
     for taken in claims if model.logged else ():
         log.debug(f"{model.logged}_claimed", **_facts(taken))
     return claims
@@ -99,7 +101,11 @@ def take_over(model: type[Claimable], row_id: int, *, lease_seconds: float) -> C
         row = session.execute(
             update(model)
             .where(model.id == row_id, _handed_over(model))
-            .values(lease_token=token, lease_until=database_now(session) + timedelta(seconds=lease_seconds))
+            .values(
+                lease_token=token,
+                lease_until=database_now(session) + timedelta(seconds=lease_seconds),
+                attempt=model.attempt + 1,
+            )
             .returning(model.tenant_id, model.attempt, *labels),
             execution_options={"synchronize_session": False},
         ).first()
@@ -124,8 +130,7 @@ def _take(
     model: type[Claimable],
     condition: ColumnElement[bool],
     limit: int,
-    token: str,
-    until: datetime,
+    values: Mapping[str, Any],
 ) -> list[Claim]:
     """Pick in a CTE: a plain subquery may be evaluated again by PostgreSQL and then exceeds the limit."""
     picked = (
@@ -140,12 +145,12 @@ def _take(
     taken = session.execute(
         update(model)
         .where(model.id.in_(select(picked.c.id)))
-        .values(status=model.claimed_status, lease_token=token, lease_until=until, attempt=model.attempt + 1)
+        .values(status=model.claimed_status, **values)
         .returning(model.due, model.id, model.tenant_id, model.attempt, *labels),
         execution_options={"synchronize_session": False},
     )
     return [
-        Claim(row_id, tenant_id, token, attempt, tuple(str(label or "") for label in rest))
+        Claim(row_id, tenant_id, values["lease_token"], attempt, tuple(str(label or "") for label in rest))
         for _, row_id, tenant_id, attempt, *rest in sorted(taken, key=lambda row: (row.due, row.id))
     ]
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from citaplanner_core.database import utcnow, work
-from citaplanner_core.jobs.loop import Claim, backoff, claim, release, renew, seconds_until_due, settle
+from citaplanner_core.jobs.loop import Claim, backoff, claim, release, renew, seconds_until_due, settle, take_over
 from citaplanner_core.jobs.models import DONE, PENDING, RUNNING, Job
 from citaplanner_core.jobs.queue import enqueue
 from tests.core.jobs.support import change, jobs, put
@@ -102,6 +102,20 @@ def test_lapsed_lease_is_taken_and_the_old_holder_cannot_settle(app: Flask, tena
         assert not settle(session, Job, new, DONE, error="twice")
     (row,) = jobs(app)
     assert (row["status"], row["error"], row["lease_token"], row["lease_until"]) == (DONE, "new", None, None)
+
+
+def test_what_is_handed_over_counts_as_an_attempt_only_once_somebody_takes_it_over(app: Flask, tenant: int) -> None:
+    put(app, tenant, "work")
+    for _ in range(3):  # the broker lost the message
+        with app.app_context():
+            assert [one.attempt for one in claim(Job, limit=10, lease_seconds=30, handed_over=True)] == [0]
+        change(app, lease_until=utcnow() - timedelta(seconds=1))
+    with app.app_context():
+        row_id = jobs(app)[0]["id"]
+        taken = take_over(Job, row_id, lease_seconds=30)
+        assert taken is not None
+        assert (taken.attempt, jobs(app)[0]["attempt"]) == (1, 1)
+        assert take_over(Job, row_id, lease_seconds=30) is None
 
 
 def test_lease_from_before_the_clock_was_set_back_is_taken(app: Flask, tenant: int) -> None:
