@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from sqlalchemy import insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from citaplanner_core.booking.clients import looks_like_email
 from citaplanner_core.booking.errors import ValidationFailed, plain_text, short_text
@@ -258,7 +258,10 @@ def _known(session: Session, batch: Sequence[Person]) -> dict[tuple[str, tuple[s
             )
         ]
     clients = {
-        one.id: one for one in session.scalars(select(Client).where(Client.id.in_({client for _, client in holders})))
+        one.id: one
+        for one in session.scalars(
+            select(Client).where(Client.id.in_({client for _, client in holders})).options(selectinload(Client.phones))
+        )
     }
     return {(mark, tuple(sorted(folded_words(clients[client].name)))): clients[client] for mark, client in holders}
 
