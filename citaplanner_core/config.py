@@ -4,6 +4,7 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -61,6 +62,8 @@ made once in the instance folder."""
     """Comma list of phones (+…) and e-mail addresses that `allowlist` lets through."""
     allowed_private_hosts: CommaList = ()
     """Comma list of hosts, host:port or networks on private addresses that tenants' settings may name."""
+    trusted_proxies: CommaList = ("127.0.0.0/8", "::1")
+    """Comma list of addresses or networks of reverse proxies whose last entry in `X-Forwarded-For` is believed."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much is logged."""
     instance_path: Path = Path("instance")
@@ -72,10 +75,20 @@ made once in the instance folder."""
     port: Annotated[int, Field(ge=0, le=65535, validation_alias=AliasChoices("PORT", "port"))] = DEFAULT_PORT
     """Port to listen on; unset = the first free one from 8000 on."""
 
-    @field_validator("plugins", "delivery_allowlist", "allowed_private_hosts", mode="before")
+    @field_validator("plugins", "delivery_allowlist", "allowed_private_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _comma_list(value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                ip_network(text)
+            except ValueError:
+                raise ValueError(f"{text!r} is no address or network, such as 10.0.0.5 or 172.16.0.0/12") from None
+        return value
 
     @field_validator("secret_key", mode="before")
     @classmethod

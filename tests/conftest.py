@@ -19,6 +19,7 @@ from citaplanner_core.database import close_database, db
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.hooks.registry import EXTENSION as REGISTRY
 from citaplanner_core.hooks.registry import Registry
+from citaplanner_core.logs import configure_logging
 from citaplanner_core.testing.factories import make_tenant
 from tests.services import postgresql
 
@@ -166,6 +167,7 @@ def make_app(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Flask]
 def app(migrated_url: str, make_app: Callable[[str], Flask]) -> Iterator[Flask]:
     """An app with all tables and our plugins; its context is open. What a test changes of it is undone."""
     made = make_app(migrated_url)
+    configure_logging("INFO")  # to where standard error is now
     plugins: Registry = made.extensions[REGISTRY]
     kept = {name: copy.copy(getattr(plugins, name)) for name in CHANGED_BY_TESTS}
     extensions, config = dict(made.extensions), dict(made.config)

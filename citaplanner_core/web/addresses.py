@@ -4,8 +4,9 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from flask import request
+from flask import current_app, request
 
+from citaplanner_core.config import Config
 from citaplanner_core.database import utcnow
 
 MOST = 10_000
@@ -13,20 +14,22 @@ MOST = 10_000
 
 
 def client_address() -> str:
-    """Where the browser is: what the proxy before us wrote last, where one on this machine or network stands there.
+    """Where the browser is: what the proxy before us wrote last in `X-Forwarded-For`, where it is one we trust.
 
-    Anybody may write the header `X-Forwarded-For`; only what a proxy on a private address adds to it is believed.
+    Anybody may write that header; only what one of `CITAPLANNER_TRUSTED_PROXIES` adds to it is believed.
     """
     peer = request.remote_addr or ""
     forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return forwarded if forwarded and _is_private(peer) else peer
+    return forwarded if forwarded and _is_trusted(peer) else peer
 
 
-def _is_private(peer: str) -> bool:
+def _is_trusted(peer: str) -> bool:
+    config: Config = current_app.config["CITAPLANNER"]
     try:
-        return ip_address(peer).is_private
+        address = ip_address(peer)
     except ValueError:
-        return True
+        return False
+    return any(address in ip_network(text) for text in config.trusted_proxies)
 
 
 def household(address: str) -> str:

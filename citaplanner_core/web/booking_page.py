@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, request, url_for
+from flask import Blueprint, Response, current_app, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -53,7 +53,6 @@ MOST_FROM_ONE = 15
 BUSY = timedelta(minutes=10)
 """So many bookings of clients in that time, and the page asks to come back later."""
 
-booked_lately = Lately(BUSY)
 
 NAME_LENGTH, TEXT_LENGTH = 80, 500
 
@@ -250,7 +249,7 @@ def _book(session: Session, tenant: Tenant, given: dict[str, str]) -> ResponseRe
         start=start,
         booked_by="client",
     )
-    booked_lately.note(_here(tenant))
+    _booked_lately().note(_here(tenant))
     record_booking(session, client.id, version=_version_read(session), marketing=bool(given["marketing"]))
     return _done(session, appointment)
 
@@ -293,8 +292,13 @@ def _limits(session: Session, tenant: Tenant, phone: PhoneNumber, said: Any) -> 
     lately = [one for one in latest if one.event == "booked" and one.by == "client" and one.at > now - BUSY]
     if (upcoming or 0) >= MOST_UPCOMING:
         return {"phone": said["too_many"]}
-    alone = booked_lately.count(_here(tenant))
+    alone = _booked_lately().count(_here(tenant))
     return {"form": said["busy"]} if len(lately) >= MOST_AT_ONCE or alone >= MOST_FROM_ONE else {}
+
+
+def _booked_lately() -> Lately:
+    found: Lately = current_app.extensions.setdefault("citaplanner.booked_lately", Lately(BUSY))
+    return found
 
 
 def _here(tenant: Tenant) -> str:

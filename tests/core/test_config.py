@@ -42,6 +42,11 @@ def test_overrides_go_by_field_or_by_variable() -> None:
     assert load_config({"CITAPLANNER_PLUGINS": "email"}).plugins == load_config({"plugins": ("email",)}).plugins
 
 
+def test_a_proxy_that_is_no_address_is_named() -> None:
+    with pytest.raises(ConfigError, match="CITAPLANNER_TRUSTED_PROXIES: 'caddy' is no address or network"):
+        load_config({"trusted_proxies": "10.0.0.5, caddy"})
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
 def test_usual_postgresql_addresses_get_our_driver(scheme: str) -> None:
     assert load_config({"database_url": f"{scheme}://u@h/d"}).database == "postgresql+psycopg://u@h/d"

@@ -174,6 +174,7 @@ def test_unique_constraints_and_references_name_the_tenant() -> None:
     global_keys = {
         "staff_session.token_hash",
         "api_token.token_hash",
+        "calendar_feed.token_hash",
         "client_link.token_hash",
         "chatwoot_config.webhook_key_hash",
     }

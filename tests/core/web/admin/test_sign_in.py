@@ -14,6 +14,7 @@ from citaplanner_core.crypto import hash_token
 from citaplanner_core.database import system_work, utcnow, work
 from citaplanner_core.testing.factories import make_tenant
 from citaplanner_core.web import logins
+from citaplanner_core.web.addresses import client_address
 from citaplanner_core.web.admin import guessing, sessions
 from citaplanner_core.web.admin.guessing import SignInGuess
 from citaplanner_core.web.admin.sessions import StaffSession
@@ -163,7 +164,7 @@ def test_the_owners_own_browser_gets_in_while_somebody_else_guesses(app: Flask, 
 @on_sqlite
 def test_an_address_that_tries_many_names_waits(app: Flask, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(guessing.FREE, "address", 4)
-    here: dict[str, Any] = {"environ_base": {"REMOTE_ADDR": "10.0.0.1"}}
+    here: dict[str, Any] = {"environ_base": {"REMOTE_ADDR": "127.0.0.1"}}
     answers = []
     for number in range(5):
         form = {"email": f"x{number}@clinic.example", "password": "wrong password"}
@@ -175,6 +176,17 @@ def test_an_address_that_tries_many_names_waits(app: Flask, owner: str, monkeypa
     public: dict[str, Any] = {"environ_base": {"REMOTE_ADDR": "9.9.9.9"}}
     lying = Desk(app).post("/admin/sign-in", form, headers={"X-Forwarded-For": "198.51.100.1"}, **public)
     assert lying.status_code == 429, "only a proxy of our own is believed"
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [("127.0.0.1", "9.9.9.9"), ("::1", "9.9.9.9"), ("10.0.0.1", "10.0.0.1"), ("8.8.8.8", "8.8.8.8")],
+)
+def test_only_a_proxy_that_is_named_says_where_somebody_is(app: Flask, peer: str, address: str) -> None:
+    headers = {"X-Forwarded-For": "1.1.1.1, 9.9.9.9"}
+    with app.test_request_context(headers=headers, environ_base={"REMOTE_ADDR": peer}):
+        assert client_address() == address
 
 
 def test_a_right_password_forgives_the_login_but_not_the_address(app: Flask, owner: str) -> None:
