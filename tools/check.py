@@ -4,6 +4,7 @@ python -m tools.check test [pytest's arguments]
 python -m tools.check lint
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,8 @@ def test(arguments: list[str]) -> int:
     missing = [f"{name} is required: {troubles[name]}" for name in sorted(required) if troubles[name]]
     if missing:
         return _say(*missing, status=1)
-    status = _run("pytest", "--numprocesses=4", "--dist=worksteal", *arguments)
+    workers = max(4, os.cpu_count() or 1)  # tests that wait for a process leave room for others
+    status = _run("pytest", f"--numprocesses={workers}", "--dist=worksteal", *arguments)
     left_out = [f"Left out: {what}: {troubles[name]}" for name, what in USED_BY_TESTS.items() if troubles[name]]
     return _say(*left_out, status=status)
 
