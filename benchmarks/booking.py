@@ -20,8 +20,8 @@ from benchmarks.load import median
 from benchmarks.prepare import PLUGINS
 from citaplanner_core.app import create_app
 from citaplanner_core.booking.appointments import book
-from citaplanner_core.booking.models import Appointment, AppointmentChange, Branch, Professional
-from citaplanner_core.database import close_database, system_connection, utcnow, work
+from citaplanner_core.booking.models import Branch, Professional
+from citaplanner_core.database import Base, close_database, system_connection, utcnow, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.testing.factories import make_client, make_professional, make_service, make_tenant
 
@@ -137,14 +137,14 @@ def _at_once(app: Flask, call: Callable[[], None]) -> float:
 def _bare(tenant: int, ids: dict[str, Any], when: dict[str, Any]) -> None:
     """What no booking can do without, as plain statements: see that the time is free, write it, write that."""
     start, person = when["start"], when["professional_id"]
-    end = start + timedelta(minutes=30)
+    end, tables = start + timedelta(minutes=30), Base.metadata.tables
     with system_connection("a bare transaction to compare with") as connection:
-        connection.execute(select(Professional.__table__.c.id).where(Professional.__table__.c.id == person))
+        connection.execute(select(Professional.id).where(Professional.id == person))
         row = {**ids, **when, "tenant_id": tenant, "end": end, "blocked_from": start, "blocked_until": end}
-        made = connection.execute(insert(Appointment.__table__).values(row)).inserted_primary_key  # type: ignore[arg-type]  # a Table, typed as FromClause
+        made = connection.execute(insert(tables["appointment"]).values(row)).inserted_primary_key
         assert made is not None
         change = {"tenant_id": tenant, "appointment_id": made[0], "event": "booked", "by": "client"}
-        connection.execute(insert(AppointmentChange.__table__).values(change))  # type: ignore[arg-type]  # as above
+        connection.execute(insert(tables["appointment_change"]).values(change))
 
 
 def _deadlocks(url: str) -> int:

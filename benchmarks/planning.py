@@ -11,15 +11,15 @@ from sqlalchemy import delete, func, insert, select
 from benchmarks.databases import fresh, settle
 from benchmarks.prepare import PLUGINS, app_on
 from citaplanner_core.booking.models import Appointment, Branch
-from citaplanner_core.database import close_database, system_connection, utcnow, work
+from citaplanner_core.database import Base, close_database, system_connection, utcnow, work
 from citaplanner_core.hooks import lifecycle
 from citaplanner_core.notifications import replanning
-from citaplanner_core.notifications.models import Notification
 from citaplanner_core.testing.factories import make_client, make_professional, make_service, make_tenant
 
 APPOINTMENTS = 50_000
 """With the two default reminders each."""
 ROUNDS = 3
+ROWS = Base.metadata.tables["notification"]
 CHUNK = 5_000
 
 
@@ -96,10 +96,10 @@ def _plan(tenant: int, ids: list[int]) -> float:
 def _take_rows() -> list[dict[str, Any]]:
     """Take every notification away and return them."""
     with system_connection("the rows of a benchmark") as connection:
-        columns = [column for column in Notification.__table__.columns if column.name != "id"]
+        columns = [column for column in ROWS.columns if column.name != "id"]
         rows = [dict(row) for row in connection.execute(select(*columns)).mappings()]
-        connection.execute(delete(Notification.__table__))  # type: ignore[arg-type]  # a Table, typed as FromClause
-        count = connection.execute(select(func.count()).select_from(Notification.__table__)).scalar_one()
+        connection.execute(delete(ROWS))
+        count = connection.execute(select(func.count()).select_from(ROWS)).scalar_one()
     if count:
         raise AssertionError("rows are left")
     return rows
@@ -109,5 +109,5 @@ def _insert(rows: list[dict[str, Any]]) -> float:
     started = time.perf_counter()
     for first in range(0, len(rows), CHUNK):
         with system_connection("a bare INSERT to compare with") as connection:
-            connection.execute(insert(Notification.__table__), rows[first : first + CHUNK])  # type: ignore[arg-type]  # as above
+            connection.execute(insert(ROWS), rows[first : first + CHUNK])
     return len(rows) / (time.perf_counter() - started)

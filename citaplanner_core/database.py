@@ -17,13 +17,9 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as BoundSession
 from sqlalchemy import (
-    BigInteger,
     Connection,
-    DateTime,
-    Dialect,
     Engine,
     ForeignKeyConstraint,
-    Integer,
     MetaData,
     Table,
     UniqueConstraint,
@@ -32,7 +28,6 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import inspect as sa_inspect
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import (
     DeclarativeBase,
     FromStatement,
@@ -44,9 +39,9 @@ from sqlalchemy.orm import (
     with_loader_criteria,
 )
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator
 
+from citaplanner_core.columns import BigId as BigId
+from citaplanner_core.columns import UTCDateTime as UTCDateTime
 from citaplanner_core.waking import finish_waking, wake_soon
 
 SYSTEM: Literal["system"] = "system"
@@ -70,29 +65,6 @@ class Unscoped(DatabaseError):
 
 class NestedWork(DatabaseError):
     """A unit of work is open already: verbs take its session instead of opening their own."""
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """An aware datetime, stored in UTC. Naive values are refused; what comes back is always aware UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("naive datetime: give it a time zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Base(DeclarativeBase):
@@ -371,28 +343,6 @@ def database_now(session: Session) -> datetime:
         return utcnow()
     now: datetime = Session.connection(session).execute(select(func.clock_timestamp())).scalar_one()
     return now.astimezone(UTC)
-
-
-class seconds(FunctionElement[int]):
-    """The whole seconds since 1970 of a time in the database: read by the thousand in half the time of datetimes."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-class seconds_up(seconds):
-    """The same, the end of a second that has begun."""
-
-    inherit_cache = True
-
-
-@compiles(seconds)
-def _compile_seconds(element: seconds, compiler: Any, **given: Any) -> str:
-    column, up = compiler.process(element.clauses, **given), isinstance(element, seconds_up)
-    if compiler.dialect.name == "sqlite":
-        whole = f"CAST(strftime('%s', substr({column}, 1, 19)) AS INTEGER)"
-        return f"({whole} + (substr({column}, 21) > '000000'))" if up else whole
-    return f"{'ceil' if up else 'floor'}(extract(epoch FROM {column}))::bigint"
 
 
 def clock() -> Any:

@@ -18,7 +18,8 @@ from citaplanner_core.booking.errors import NotOffered, Reason, ValidationFailed
 from citaplanner_core.booking.hours import DAY_MINUTES, Clock, Hours, ProfessionalService, Span
 from citaplanner_core.booking.models import LIVE_STATES, Appointment, Branch, Professional, Service, Tenant
 from citaplanner_core.booking.schedule import find_active
-from citaplanner_core.database import current_tenant, seconds, seconds_up, utcnow
+from citaplanner_core.columns import seconds, seconds_up
+from citaplanner_core.database import current_tenant, utcnow
 
 MOST_DAYS = 62
 NEAREST = 3

@@ -24,16 +24,15 @@ from citaplanner_core.hooks.types import (
     Message,
     Permanent,
     Receipt,
-    Recipient,
     Retry,
 )
 from citaplanner_core.jobs import loop
 from citaplanner_core.notifications import gate
+from citaplanner_core.notifications.admission import Wait, admit
 from citaplanner_core.notifications.choice import (
     Defer,
     Verdict,
     addressee_of,
-    choose,
     last_delivery,
     require_allowed,
     require_true,
@@ -43,16 +42,13 @@ from citaplanner_core.notifications.models import (
     FAILED,
     MARKETING_TYPES,
     READ,
-    REASONS,
     SENDING,
     SENT,
-    ChannelState,
     Delivery,
     Notification,
 )
 from citaplanner_core.notifications.opt_outs import address_key
 from citaplanner_core.notifications.repeats import fall_back_now, plan_fall_back
-from citaplanner_core.notifications.rules import Rule
 from citaplanner_core.notifications.wording import compose
 
 log = structlog.get_logger()
@@ -90,15 +86,6 @@ class _StillUnknown(Exception):
         self.after = cause.after if isinstance(cause, Retry) else None
 
 
-class _Wait(Exception):
-    """Not now: the row waits until `hold.until` in its channel's lane, and this was no attempt."""
-
-    def __init__(self, lane: str, hold: gate.Hold) -> None:
-        super().__init__(hold.reason)
-        self.lane, self.hold = lane, hold
-        self.reason = hold.reason if hold.reason in REASONS else None
-
-
 class NotificationSource:
     """Lets the job loop serve notifications."""
 
@@ -119,7 +106,7 @@ class NotificationSource:
                 values = {"reason": wait.reason, "error": wait.why, "attempt": claim.attempt - 1}
                 loop.release(session, Notification, claim, due=wait.until, **values)
                 return
-            except _Wait as wait:
+            except Wait as wait:
                 values = {"attempt": claim.attempt - 1, "lane": wait.lane, "reason": wait.reason}
                 loop.release(session, Notification, claim, due=wait.hold.until, error=wait.hold.error, **values)
                 return
@@ -136,7 +123,7 @@ def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
     if last is None and claim.attempt > MAX_DEATHS:
         raise Verdict(FAILED, "unreachable", f"the worker died with it {MAX_DEATHS} times")
     unknown = last if last is not None and last.status == SENDING else None
-    key, channel, address, values, state = _admit(session, claim, notification, recipient, last, rule, now)
+    key, channel, address, values, state = admit(session, claim, notification, recipient, last, rule, now)
     require_allowed(address)
     if unknown is not None and unknown.channel == key:
         delivery = unknown
@@ -200,76 +187,6 @@ def _read(session: Session, claim: loop.Claim) -> tuple[Notification, Tenant, da
         return here[0], here[1], now
     there = session.execute(read.add_columns(type_coerce(now, UTCDateTime()))).one()
     return there[0], there[1], there[3]
-
-
-def _admit(
-    session: Session,
-    claim: loop.Claim,
-    notification: Notification,
-    recipient: Recipient,
-    last: Delivery | None,
-    rule: Rule | None,
-    now: datetime,
-) -> tuple[str, Channel, str, Mapping[str, Any], ChannelState | None]:
-    """Choose the channel and go through its gate; raise `_Wait` where the message must wait for it.
-
-    Past a channel that refuses our credentials, or that works again too late for this message, the next one is taken.
-    """
-    unknown = last is not None and last.status == SENDING
-    while True:
-        key, channel, address, values = choose(session, notification, recipient, last, rule)
-        if not claim.join(key):
-            raise _Wait(key, gate.Hold(now, ""))
-        state = gate.state_of(session, key)
-        hold = gate.breaker(session, state, now)
-        if hold is None:
-            pace = gate.pace_of(channel)
-            if pace is not None and not unknown:
-                urgent = notification.type not in MARKETING_TYPES
-                hold = gate.take_place(session, key, pace, notification.recipient_id, now, urgent=urgent)
-            if hold is None:
-                return key, channel, address, values, state
-        too_late = notification.expires_at is not None and hold.until >= notification.expires_at
-        if unknown or not (too_late or hold.reason == "auth_failed"):
-            raise _Wait(key, hold)
-        if not _pass_over(session, notification, recipient, key, hold, rule, now):
-            if too_late:
-                raise Verdict(FAILED, hold.reason if hold.reason != "limited" else "expired", hold.error)
-            raise _Wait(key, hold)
-        last = last_delivery(session, notification)
-
-
-def _pass_over(
-    session: Session,
-    notification: Notification,
-    recipient: Recipient,
-    key: str,
-    hold: gate.Hold,
-    rule: Rule | None,
-    now: datetime,
-) -> bool:
-    """Note that a channel is not tried; False, and nothing is noted, when no other one would do."""
-    passed = Delivery(
-        notification_id=notification.id,
-        channel=key,
-        attempt=0,
-        status=FAILED,
-        body="",
-        reason="unreachable" if hold.reason == "limited" else hold.reason,
-        error=f"not tried: {hold.error or hold.reason}",
-        started_at=now,
-        finished_at=now,
-    )
-    nested = session.begin_nested()
-    session.add(passed)
-    session.flush()
-    try:
-        choose(session, notification, recipient, passed, rule)
-    except Verdict:
-        nested.rollback()
-        return False
-    nested.commit()
-    return True
 
 
 def _send(attempt: _Attempt) -> Receipt | Exception:

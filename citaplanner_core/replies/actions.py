@@ -5,9 +5,7 @@ about it, and learns no more than that message told. Where words are not clear n
 back, once; then, and where the matter is a person's, it is left to them.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import quote
 
@@ -21,33 +19,13 @@ from citaplanner_core.hooks.types import TextFamily
 from citaplanner_core.notifications import opt_outs
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.notifications.staff import AlertKind, alert_staff
-from citaplanner_core.notifications.templates import Rendered
 from citaplanner_core.notifications.wording import say
 from citaplanner_core.replies import which
 from citaplanner_core.replies.details import asks_where, denies_being, ends_marketing
 from citaplanner_core.replies.intents import OPTIONS, IntentName, parse
+from citaplanner_core.replies.outcome import Action, Outcome, Said
 from citaplanner_core.replies.reading import read
 from citaplanner_core.replies.which import Asked, Choice
-
-Action = Literal[
-    "confirmed",
-    "left_to_staff",
-    "cancelled",
-    "move_wanted",
-    "opted_out",
-    "opted_in",
-    "asked",
-    "asked_which",
-    "not_understood",
-    "handed_over",
-    "late",
-    "told_place",
-    "wrong_number",
-    "too_late",
-    "overtaken",
-    "known",
-    "nothing",
-]
 
 _SETTLING: frozenset[str] = frozenset(
     ("confirmed", "left_to_staff", "cancelled", "move_wanted", "handed_over", "too_late", "wrong_number")
@@ -58,43 +36,6 @@ _PICKED = 0.95
 """From this confidence on an answer is clear by itself: one of the numbers we offered, or plain words."""
 _LONGEST_WORDS = 1000
 _MAP = "https://www.google.com/maps/search/?api=1&query="
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an answer did.
-
-    `handled`: nobody needs to look at it. `reply` is what to say back, named by `reply_key`; None is silence.
-    `appointment` is the one it was about, as it is now, `notification` the message of ours that was answered.
-    `choice` is what the numbers in the reply mean, to be kept with it and given to `act` with the next answer.
-    """
-
-    intent: IntentName
-    action: Action
-    handled: bool
-    reply_key: str | None = None
-    reply: Rendered | None = None
-    appointment: Appointment | None = None
-    notification: Notification | None = None
-    choice: Choice | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What somebody wrote: the words, when (aware), over which channel.
-
-    `address` is the number or e-mail address, None where the channel knows the person only. `people` are the ids of
-    the clients who use it now, as far as that is certain. `quiet`: a person of the business has written since, so we
-    do not join in; a clear answer still counts.
-    """
-
-    channel: str
-    text: str
-    at: datetime
-    address: str | None = None
-    people: Collection[int] = ()
-    has_media: bool = False
-    quiet: bool = False
 
 
 def act(

@@ -14,8 +14,9 @@ from citaplanner_core.booking.models import Client
 from citaplanner_core.hooks.types import InboundMessage, TextFamily
 from citaplanner_core.notifications.models import DELIVERED, READ, SENT, Delivery, Notification
 from citaplanner_core.notifications.opt_outs import address_key
-from citaplanner_core.replies.actions import Outcome, Said, act
+from citaplanner_core.replies.actions import act
 from citaplanner_core.replies.models import ReceivedMessage
+from citaplanner_core.replies.outcome import Outcome, Said
 from citaplanner_core.replies.which import Asked, Choice
 
 ANSWERABLE_AFTER_END = timedelta(days=1)

@@ -5,6 +5,7 @@ figures stay true.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
@@ -54,7 +55,11 @@ def export_client(session: Session, client_id: int) -> dict[str, Any]:
         select(Appointment).where(Appointment.client_id == client_id).order_by(Appointment.start, Appointment.id)
     ).all()
     ids = [one.id for one in appointments]
-    told = select(Notification).where(Notification.recipient_id == client_id).order_by(Notification.id)
+    told = session.scalars(
+        select(Notification).where(Notification.recipient_id == client_id).order_by(Notification.id)
+    ).all()
+    changes = _rows_by(session, AppointmentChange.appointment_id, ids)
+    deliveries = _rows_by(session, Delivery.notification_id, [one.id for one in told])
     return {
         "made_at": utcnow().isoformat(),
         "business": session.get_one(Tenant, current_tenant()).name,
@@ -69,14 +74,11 @@ def export_client(session: Session, client_id: int) -> dict[str, Any]:
                 "branch": one.branch.name,
                 "professional": one.professional.name,
                 "service": one.service.name,
-                "changes": _rows(session, select(AppointmentChange).where(AppointmentChange.appointment_id == one.id)),
+                "changes": changes[one.id],
             }
             for one in appointments
         ],
-        "notifications": [
-            _row(one) | {"deliveries": _rows(session, select(Delivery).where(Delivery.notification_id == one.id))}
-            for one in session.scalars(told)
-        ],
+        "notifications": [_row(one) | {"deliveries": deliveries[one.id]} for one in told],
         "messages_received": _rows(session, _received(client_id, ids, known).order_by(ReceivedMessage.id)),
         "plugins": {name: found for name, found in _ask(session, "client_exported", client_id=client_id) if found},
     }
@@ -243,6 +245,14 @@ def _mentions(known: ErasedClient, *columns: InstrumentedAttribute[Any]) -> Colu
 
 def _rows(session: Session, statement: Select[Any]) -> list[dict[str, Any]]:
     return [_row(row) for row in session.scalars(statement)]
+
+
+def _rows_by(session: Session, column: InstrumentedAttribute[int], ids: Sequence[int]) -> dict[int, list[Any]]:
+    """Return the rows that refer to each of these ids by `column`, in the order they were written."""
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in session.scalars(select(column.class_).where(column.in_(ids)).order_by(column.class_.id)):
+        found[getattr(row, column.key)].append(_row(row))
+    return found
 
 
 def _row(row: Base) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from citaplanner_core.notifications.models import Notification
-from citaplanner_core.replies.actions import Outcome, Said, act
+from citaplanner_core.replies.actions import act
+from citaplanner_core.replies.outcome import Outcome, Said
 from citaplanner_core.replies.which import LASTS, Asked, Choice
 from plugins.chatwoot.channel import KEY
 from plugins.chatwoot.events import IncomingMessage

@@ -23,7 +23,7 @@ from citaplanner_core.jobs.queue import enqueue
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.notifications.templates import render
 from citaplanner_core.phones import parse_phone
-from citaplanner_core.replies.actions import Outcome
+from citaplanner_core.replies.outcome import Outcome
 from plugins.chatwoot.accounts import Account, IncompleteAccount, client_for, effective
 from plugins.chatwoot.answers import Place
 from plugins.chatwoot.api import (

@@ -134,7 +134,7 @@ def page(template: str, *, status: int = 200, **values: Any) -> Response:
 
 def tell(name: str, **values: object) -> None:
     """Have the next page say a text of the section `news`."""
-    flash((name, values))  # type: ignore[arg-type]  # any JSON will do
+    flash((name, values))  # type: ignore[arg-type]  # typed as text, but kept as any JSON and given back as it was
 
 
 def go(endpoint: str, **values: Any) -> Response:

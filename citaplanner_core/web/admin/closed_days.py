@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from flask import Response
 from flask.typing import ResponseReturnValue
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.errors import BookingError, find
@@ -94,13 +94,13 @@ def _ends(branch: Branch, first: date, last: date) -> tuple[datetime, datetime]:
     )
 
 
-def _standing(session: Session, start: datetime, end: datetime, *conditions: object) -> int:
+def _standing(session: Session, start: datetime, end: datetime, *conditions: ColumnElement[bool]) -> int:
     count = select(func.count(Appointment.id)).where(
         Appointment.status.in_(LIVE_STATES),
         Appointment.start > start - timedelta(minutes=DAY_MINUTES),
         Appointment.start < end,
         Appointment.end > start,
-        *conditions,  # type: ignore[arg-type]
+        *conditions,
     )
     return session.scalar(count) or 0
 

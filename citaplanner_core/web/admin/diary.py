@@ -28,7 +28,7 @@ from citaplanner_core.booking.models import (
     Professional,
     Service,
 )
-from citaplanner_core.database import seconds, seconds_up
+from citaplanner_core.columns import seconds, seconds_up
 
 USUAL = (8 * 60, 20 * 60)
 """What is shown of a branch that is always open, in minutes; appointments outside are shown, too."""

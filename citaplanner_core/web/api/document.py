@@ -50,7 +50,8 @@ def _never_invalid(_request: Any, _response: Any, error: Exception | None, *_: A
 
 
 _models = get_pydantic_model_adapter()
-# Once for each model, not for each operation that names it: half a second of every start.
+# Once for each model, not for each operation that names it: half a second of every start. This one adapter keeps what
+# it made; a subclass would not be the adapter that spectree is typed for.
 _models.json_schema = cache(_models.json_schema)  # type: ignore[method-assign, assignment]
 
 spec = SpecTree(

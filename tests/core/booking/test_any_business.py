@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.appointments import book, cancel, reschedule
+from citaplanner_core.booking.appointments import Booker, book, cancel, reschedule
 from citaplanner_core.booking.availability import Slot, find_slots
 from citaplanner_core.booking.errors import BookingError, SlotTaken
 from citaplanner_core.booking.hours import DAY_MINUTES, Closure, ProfessionalService, TimeOff, WorkingHours
@@ -106,10 +106,18 @@ class Desk:
     client: int
 
     def slots(self, session: Session, start: datetime, person: int | None = None) -> list[Slot]:
-        found = {"service_id": self.services[0], "branch_id": self.branch, "professional_id": person}
-        return find_slots(session, start=start, end=start + LONG, **found)  # type: ignore[arg-type]  # ids
+        return find_slots(
+            session,
+            service_id=self.services[0],
+            branch_id=self.branch,
+            professional_id=person,
+            start=start,
+            end=start + LONG,
+        )
 
-    def book(self, session: Session, start: datetime, person: int, service: int = 0, by: str = "client") -> Appointment:
+    def book(
+        self, session: Session, start: datetime, person: int, service: int = 0, by: Booker = "client"
+    ) -> Appointment:
         return book(
             session,
             client_id=self.client,
@@ -117,7 +125,7 @@ class Desk:
             professional_id=person,
             branch_id=self.branch,
             start=start,
-            booked_by=by,  # type: ignore[arg-type]  # client or staff
+            booked_by=by,
         )
 
 
@@ -260,8 +268,8 @@ def test_whatever_is_taken_out_of_what_is_offered_nobody_has_two_at_once(app: Fl
                     if move == "book" or not made:
                         made.append(desk.book(session, slot.start, slot.professional_id).id)
                     elif move == "move":
-                        at = {"start": slot.start, "professional_id": slot.professional_id}
-                        reschedule(session, made[number % len(made)], by="client", **at)  # type: ignore[arg-type]  # ids
+                        moved, person = made[number % len(made)], slot.professional_id
+                        reschedule(session, moved, by="client", start=slot.start, professional_id=person)
                     else:
                         cancel(session, made.pop(number % len(made)), by="client")
                     assert overlaps(session) == []

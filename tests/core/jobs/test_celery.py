@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -56,10 +57,10 @@ class Count:
 
 @contextmanager
 def celery_worker(
-    app: Flask, broker: str, handlers: Mapping[str, JobHandler], *, lease: float = 30, **more: object
+    app: Flask, broker: str, handlers: Mapping[str, JobHandler], *, lease: float = 30, **more: Any
 ) -> Iterator[Running]:
-    settings = {"broker_url": broker, "lanes": {"job": ["slow", "quick"]}, "threads": 4, **more}
-    made = CeleryWorker(app, [source(handlers, lease=lease)], **settings)  # type: ignore[arg-type]  # values of any kind
+    settings: dict[str, Any] = {"broker_url": broker, "lanes": {"job": ["slow", "quick"]}, "threads": 4, **more}
+    made = CeleryWorker(app, [source(handlers, lease=lease)], **settings)
     made.poll_seconds = 0.2
     found = Running(made)
     try:

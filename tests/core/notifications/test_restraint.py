@@ -102,7 +102,7 @@ def test_a_consent_is_checked(business: Watched) -> None:
     with work(business.tenant) as session:
         for field, wrong in (("source", {"source": " "}), ("purpose", {"purpose": "fun"})):
             with pytest.raises(ValidationFailed) as refusal:
-                record_consent(session, business.client, **{"given": True, "source": "x"} | wrong)  # type: ignore[arg-type]
+                record_consent(session, business.client, **{"given": True, "source": "x"} | wrong)  # type: ignore[arg-type]  # wrong on purpose
             assert refusal.value.field == field
         with pytest.raises(service.NotificationRefused):
             record_consent(session, business.client, given=True, source="x", channel="pigeon")

@@ -18,7 +18,8 @@ from citaplanner_core.booking.models import Appointment, Branch
 from citaplanner_core.database import utcnow, work
 from citaplanner_core.notifications.models import Notification
 from citaplanner_core.notifications.opt_outs import OptOut
-from citaplanner_core.replies.actions import Outcome, Said, act
+from citaplanner_core.replies.actions import act
+from citaplanner_core.replies.outcome import Outcome, Said
 from citaplanner_core.replies.which import Asked
 from citaplanner_core.testing.factories import make_client, make_tenant
 from tests.core.booking.support import Desk, history, open_desk, read

@@ -14,9 +14,9 @@ from citaplanner_core.database import utcnow, work
 from citaplanner_core.hooks.types import InboundMessage
 from citaplanner_core.notifications.models import SENT, Delivery, Notification
 from citaplanner_core.notifications.opt_outs import OptOut, address_key, refusal
-from citaplanner_core.replies.actions import Outcome
 from citaplanner_core.replies.inbound import receive, replied
 from citaplanner_core.replies.models import ReceivedMessage
+from citaplanner_core.replies.outcome import Outcome
 from citaplanner_core.testing.factories import make_client
 from tests.core.booking.support import Desk, open_desk, read
 from tests.examples import FEW

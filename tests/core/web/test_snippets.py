@@ -85,11 +85,11 @@ def test_other_pages_and_other_tenants_run_no_script(
         [Snippet("email-chat", "https://chat.example; script-src */x.js")],
         [Snippet("email-chat", "https://a:b@chat.example/sdk.js")],
         [Snippet("email-chat", "https://chat.example/sdk.js", {"x onload": "y"})],
-        [Snippet("email-chat", "https://chat.example/sdk.js", {"x": 1})],  # type: ignore[dict-item]
+        [Snippet("email-chat", "https://chat.example/sdk.js", {"x": 1})],  # type: ignore[dict-item]  # wrong on purpose
         [Snippet("email-chat", "https://chat.example/sdk.js", {}, ("*",))],
         [Snippet("email-chat", "https://chat.example/sdk.js", {}, ("https://x.example; script-src *",))],
-        [Snippet("email-chat", 7)],  # type: ignore[arg-type]
-        [Snippet("email-chat", "https://chat.example/sdk.js", ["x"])],  # type: ignore[arg-type]
+        [Snippet("email-chat", 7)],  # type: ignore[arg-type]  # wrong on purpose
+        [Snippet("email-chat", "https://chat.example/sdk.js", ["x"])],  # type: ignore[arg-type]  # wrong on purpose
     ],
 )
 def test_what_is_unsound_is_left_out_and_named(app: Flask, business: Business, given: Given, wrong: Any) -> None:

@@ -146,9 +146,9 @@ def test_plugins_show_what_they_know_as_text(business: Business, desk: Desk, hoo
         {1: "<b>HTML</b>"},
         {1: Panel("Malo", [], [Action("x", "javascript:alert(1)")])},
         {1: Panel("Malo", [], [Action("x", "//evil.example")])},
-        {1: Panel("Malo", [("uno", 2)])},  # type: ignore[list-item]
-        {1: Panel("Malo", [("uno",)])},  # type: ignore[list-item]
-        {1: Panel("Malo", [], ["x"])},  # type: ignore[list-item]
+        {1: Panel("Malo", [("uno", 2)])},  # type: ignore[list-item]  # wrong on purpose
+        {1: Panel("Malo", [("uno",)])},  # type: ignore[list-item]  # wrong on purpose
+        {1: Panel("Malo", [], ["x"])},  # type: ignore[list-item]  # wrong on purpose
         "nonsense",
     ],
 )
