@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, false, select
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.models import Client, ClientPhone
@@ -28,6 +28,7 @@ _CARRIERS = frozenset({"Channel::Whatsapp", "Channel::Sms", "Channel::TwilioSms"
 _GROUPS = frozenset({"g.us", "broadcast", "newsletter"})
 _JIDS = frozenset({"s.whatsapp.net", "c.us", "hosted"})
 _MOST_HOLDERS = 20
+_HELD = (ClientPhone.match_key, ClientPhone.confidence, ClientPhone.extension)
 
 
 class AccountLike(Protocol):
@@ -74,14 +75,13 @@ def match(session: Session, *, account: AccountLike, contact: JSON, conversation
         outcome: Outcome = "linked" if sure and trust == "proven" else "suggested"
         return Match(outcome, client, (client,), rule, trust)
 
-    link = _link(session, account, contact, conversation)
+    numbers = _numbers(contact, conversation)
+    holders, link = _look_up(session, numbers, _linked_contact(session, account, contact, conversation))
     if link.by_hand and (client := _active(session, link.client_id)):
         return decide(client, "link")
     identified = _identified(session, contact)
     if identified is not None and _signed(conversation):
         return decide(identified, "identifier")
-    numbers = _numbers(contact, conversation)
-    holders = _holders(session, numbers)
     if len(holders) > 1:
         return Match("ambiguous", None, tuple(holders), "phone", trust)
     for client, sure in holders.items():
@@ -142,18 +142,17 @@ class _Link(NamedTuple):
     client_id: int | None
     by_hand: bool
 
+    @classmethod
+    def of(cls, client_id: int | None, rule: str | None) -> "_Link":
+        return cls(client_id, rule == identity.AGENT)
 
-def _link(session: Session, account: AccountLike, contact: JSON, conversation: JSON) -> _Link:
+
+def _linked_contact(session: Session, account: AccountLike, contact: JSON, conversation: JSON) -> ColumnElement[bool]:
     contact_id = as_id(contact.get("id")) or as_id(as_object(conversation.get("contact_inbox")).get("contact_id"))
     ref = _ref(session, account)
     if contact_id is None or ref is None:
-        return _Link(None, by_hand=False)
-    found = session.execute(
-        select(ChatwootContact.client_id, ChatwootContact.rule).where(
-            ChatwootContact.account_ref == ref, ChatwootContact.contact_id == contact_id
-        )
-    ).first()
-    return _Link(None, by_hand=False) if found is None else _Link(found[0], found[1] == identity.AGENT)
+        return false()
+    return and_(ChatwootContact.account_ref == ref, ChatwootContact.contact_id == contact_id)
 
 
 def _ref(session: Session, account: AccountLike) -> str | None:
@@ -206,23 +205,31 @@ def _numbers(contact: JSON, conversation: JSON) -> dict[str, _Number]:
     return found
 
 
-def _holders(session: Session, numbers: Mapping[str, _Number]) -> dict[Client, bool]:
-    """The active clients with one of these numbers, oldest first, and whether each is surely its only user."""
-    if not numbers:
-        return {}
-    rows = session.execute(
-        select(Client, ClientPhone.match_key, ClientPhone.confidence, ClientPhone.extension)
+def _look_up(
+    session: Session, numbers: Mapping[str, _Number], linked_contact: ColumnElement[bool]
+) -> tuple[dict[Client, bool], _Link]:
+    """The active clients with one of these numbers, oldest first, and whether each is surely its only user; and the
+    contact's link. One question for both where somebody has the number: detection waits for nothing else.
+    """
+    holders: dict[Client, bool] = {}
+    wanted = (
+        select(Client, *_HELD, ChatwootContact.client_id, ChatwootContact.rule)
         .join(ClientPhone, ClientPhone.client_id == Client.id)
+        .outerjoin(ChatwootContact, linked_contact)
         .where(ClientPhone.match_key.in_(list(numbers)), Client.active)
         .order_by(Client.id)
         .limit(_MOST_HOLDERS)
     )
-    holders: dict[Client, bool] = {}
-    for client, key, confidence, extension in rows:
+    link = None
+    for client, key, confidence, extension, *linked in session.execute(wanted) if numbers else ():
         phone, vouched = numbers[key]
         sure = vouched and not extension and not phone.extension and "low" not in (confidence, phone.confidence)
         holders[client] = holders.get(client, False) or sure
-    return holders
+        link = _Link.of(*linked)
+    if link is None:
+        found = session.execute(select(ChatwootContact.client_id, ChatwootContact.rule).where(linked_contact)).first()
+        link = _Link.of(*found) if found else _Link(None, by_hand=False)
+    return holders, link
 
 
 def _by_email(session: Session, contact: JSON) -> tuple[Client, ...]:

@@ -406,12 +406,12 @@ def test_an_email_only_ever_suggests(house: House) -> None:
 # Cost and garbage
 
 
-def test_it_takes_one_query_for_the_link_and_one_for_the_number(house: House) -> None:
+def test_one_query_asks_for_the_link_and_the_number(house: House) -> None:
     client = house.client(PHONE)
     house.client(OTHER)
     with queries() as sent:
         assert house.who() == linked(client)
-    assert len([one for one in sent if one.lstrip().startswith("SELECT")]) == 2
+    assert len([one for one in sent if one.lstrip().startswith("SELECT")]) == 1
 
 
 KEYS = {PHONE: PHONE, OTHER: OTHER, "55 1234 5678 ext. 9": PHONE}
