@@ -122,9 +122,9 @@ _local = threading.local()
 
 
 def call(port: int, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
-    """Ask the receiver over the thread's own connection; return status and JSON."""
+    """Ask the receiver over the thread's own connection to it; return status and JSON."""
     connection = getattr(_local, "connection", None)
-    if connection is None:
+    if connection is None or connection.port != port:
         connection = _local.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request(method, path, json.dumps(body) if body else None)

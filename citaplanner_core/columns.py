@@ -29,6 +29,18 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class server_clock(FunctionElement[datetime]):
+    """The database server's clock when it got the statement; NULL on SQLite, which has none but ours."""
+
+    type = UTCDateTime()
+    inherit_cache = True
+
+
+@compiles(server_clock)
+def _compile_clock(element: server_clock, compiler: Any, **given: Any) -> str:
+    return "NULL" if compiler.dialect.name == "sqlite" else "statement_timestamp()"
+
+
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 

@@ -4,7 +4,7 @@ Nobody calls pluggy directly. `collect` gathers, `target` calls one, `publish` r
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -36,8 +36,12 @@ def _describe(error: BaseException) -> str:
 
 def enabled_plugins(session: Session) -> frozenset[str]:
     """Return the names of the loaded plugins that this session's tenant switched on."""
-    rows = session.scalars(select(TenantPlugin.plugin).where(TenantPlugin.enabled))
-    return frozenset(rows) & frozenset(registry().manifests)
+    return loaded(session.scalars(select(TenantPlugin.plugin).where(TenantPlugin.enabled)))
+
+
+def loaded(plugins: Iterable[str]) -> frozenset[str]:
+    """Return those of some plugins that this app has loaded."""
+    return frozenset(plugins) & frozenset(registry().manifests)
 
 
 def _switched_on(tenant_id: int | None) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Plugins' settings: validated by their schema, stored per tenant, secrets encrypted and never shown."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from citaplanner_core.crypto import key_ring
 from citaplanner_core.database import current_tenant
 from citaplanner_core.hooks.models import PluginSetting
 from citaplanner_core.hooks.registry import registry
@@ -100,13 +102,26 @@ def from_environment(plugin: str, setting: Setting) -> tuple[Any, str] | None:
 
 def read(session: Session, plugin: str) -> Settings:
     """Return what is in force for the session's tenant: its own values, else the environment's, else defaults."""
+    rows = session.scalars(select(PluginSetting).where(PluginSetting.plugin == plugin))
+    return _in_force(plugin, {row.key: (row.value, row.secret) for row in rows})
+
+
+def of_rows(plugin: str, rows: Mapping[str, tuple[str | None, str | None]]) -> Settings:
+    """Return what `read` does, where the tenant's rows were read already: (value as JSON, secret as stored) by key."""
+    opened = {
+        key: (json.loads(value) if value else None, key_ring().decrypt(secret) if secret else None)
+        for key, (value, secret) in rows.items()
+    }
+    return _in_force(plugin, opened)
+
+
+def _in_force(plugin: str, rows: Mapping[str, tuple[Any, str | None]]) -> Settings:
     definitions = schema(plugin)
-    rows = {row.key: row for row in session.scalars(select(PluginSetting).where(PluginSetting.plugin == plugin))}
     values, sources = {}, {}
     for setting in definitions:
         row = rows.get(setting.key)
         if row is not None and setting.scope == "tenant":
-            values[setting.key], sources[setting.key] = row.secret if setting.secret else row.value, "tenant"
+            values[setting.key], sources[setting.key] = row[1] if setting.secret else row[0], "tenant"
         elif given := from_environment(plugin, setting):
             values[setting.key], sources[setting.key] = given
         else:

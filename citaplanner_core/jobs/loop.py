@@ -4,18 +4,41 @@ A row is claimed when it is due, or when the worker that had it let its lease la
 with the claim's token that the row is still theirs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from random import SystemRandom
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select, true, update
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Integer,
+    and_,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from citaplanner_core.database import database_now, system_work
+from citaplanner_core.columns import UTCDateTime, server_clock
+from citaplanner_core.database import (
+    bound_tenant,
+    connection_now,
+    database_now,
+    system_connection,
+    system_work,
+    tenant_connection,
+    utcnow,
+)
 from citaplanner_core.jobs.models import PENDING, Claimable
 
 MAX_LEASE_SECONDS = 600
@@ -53,10 +76,15 @@ def _is(column: Any, status: str) -> ColumnElement[bool]:
     return column == literal(status, literal_execute=True)  # type: ignore[no-any-return]  # column is Any
 
 
-def _outside(model: type[Claimable], lanes: Sequence[str]) -> ColumnElement[bool]:
-    if not lanes or not model.labels:
+def _outside(table: Any, labels: Sequence[str], *, skips: bool) -> ColumnElement[bool]:
+    if not skips or not labels:
         return true()
-    return func.coalesce(getattr(model, model.labels[0]), "").not_in(lanes)
+    return func.coalesce(table.c[labels[0]], "").not_in(bindparam("skip", expanding=True))
+
+
+def _table(model: type[Claimable]) -> Any:
+    """Statements below are over tables and made once: claiming is done for each message, and these cost a third."""
+    return model.__table__  # type: ignore[attr-defined]  # every mapped class has it
 
 
 def claim(
@@ -71,19 +99,24 @@ def claim(
     if not 0 < lease_seconds <= MAX_LEASE_SECONDS:
         raise ValueError(f"a lease lasts more than 0 and at most {MAX_LEASE_SECONDS} seconds")
     token = (_HANDED_OVER if handed_over else "") + uuid4().hex
-    with system_work("claim", write=True) as session:
-        now = database_now(session)
-        until = now + timedelta(seconds=lease_seconds)
-        farthest = now + timedelta(seconds=MAX_LEASE_SECONDS)
-        lapsed = and_(
-            _is(model.status, model.claimed_status),
-            or_(model.lease_until < now, model.lease_until > farthest),
-        )
-        values = {"lease_token": token, "lease_until": until, "attempt": model.attempt + (0 if handed_over else 1)}
-        claims = _take(session, model, and_(lapsed, _outside(model, skip)), limit, values)
-        if len(claims) < limit:
-            due = and_(_is(model.status, PENDING), model.due <= now, _outside(model, skip))
-            claims += _take(session, model, due, limit - len(claims), values)
+    with system_connection("claim") as connection:
+        now = connection_now(connection)
+        given = {
+            "limit": limit,
+            "now": now,
+            "farthest": now + timedelta(seconds=MAX_LEASE_SECONDS),
+            "until": now + timedelta(seconds=lease_seconds),
+            "token": token,
+            "counted": 0 if handed_over else 1,
+        }
+        if skip and model.labels:
+            given["skip"] = list(skip)
+        statement = _claiming(_table(model), model.claimed_status, model.labels, skips=bool(skip))
+        rows = connection.execute(statement, given).all()
+    claims = [
+        Claim(row_id, tenant_id, token, attempt, tuple(str(label or "") for label in rest))
+        for _, row_id, tenant_id, attempt, *rest in sorted(rows, key=lambda row: (row[0], row[1]))
+    ]
     for taken in claims if model.logged else ():
         log.debug(f"{model.logged}_claimed", **_facts(taken))
     return claims
@@ -125,56 +158,84 @@ def _handed_over(model: type[Claimable]) -> ColumnElement[bool]:
     return and_(_is(model.status, model.claimed_status), model.lease_token.startswith(_HANDED_OVER))
 
 
-def _take(
-    session: Session,
-    model: type[Claimable],
-    condition: ColumnElement[bool],
-    limit: int,
-    values: Mapping[str, Any],
-) -> list[Claim]:
-    """Pick in a CTE: a plain subquery may be evaluated again by PostgreSQL and then exceeds the limit."""
-    picked = (
-        select(model.id)
-        .where(condition)
-        .order_by(model.due, model.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("picked")
+@cache
+def _claiming(table: Any, claimed_status: str, labels: tuple[str, ...], *, skips: bool) -> Any:
+    """Pick in CTEs: a plain subquery may be evaluated again by PostgreSQL and then exceeds the limit."""
+    now, farthest = bindparam("now", type_=UTCDateTime()), bindparam("farthest", type_=UTCDateTime())
+    limit = bindparam("limit", type_=Integer())
+    wanted = _outside(table, labels, skips=skips)
+    stale = or_(table.c.lease_until < now, table.c.lease_until > farthest)
+    lapsed = _picked(table, and_(_is(table.c.status, claimed_status), stale, wanted), limit)
+    lapsed = lapsed.cte("lapsed")
+    room = select(limit - func.count()).select_from(lapsed).scalar_subquery()
+    waits = and_(_is(table.c.status, PENDING), table.c.due <= now, wanted)
+    waiting = _picked(table, waits, room).cte("waiting")
+    return (
+        update(table)
+        .where(table.c.id.in_(union_all(select(lapsed.c.id), select(waiting.c.id))))
+        .values(
+            status=claimed_status,
+            lease_token=bindparam("token"),
+            lease_until=bindparam("until"),
+            attempt=table.c.attempt + bindparam("counted", type_=Integer()),
+        )
+        .returning(table.c.due, table.c.id, table.c.tenant_id, table.c.attempt, *(table.c[one] for one in labels))
     )
-    labels = [getattr(model, name) for name in model.labels]
-    taken = session.execute(
-        update(model)
-        .where(model.id.in_(select(picked.c.id)))
-        .values(status=model.claimed_status, **values)
-        .returning(model.due, model.id, model.tenant_id, model.attempt, *labels),
-        execution_options={"synchronize_session": False},
-    )
-    return [
-        Claim(row_id, tenant_id, values["lease_token"], attempt, tuple(str(label or "") for label in rest))
-        for _, row_id, tenant_id, attempt, *rest in sorted(taken, key=lambda row: (row.due, row.id))
-    ]
+
+
+def _picked(table: Any, condition: ColumnElement[bool], limit: Any) -> Any:
+    picked = select(table.c.id).where(condition).order_by(table.c.due, table.c.id).limit(limit)
+    return picked.with_for_update(skip_locked=True)
 
 
 def seconds_until_due(model: type[Claimable], *, skip: Sequence[str] = ()) -> float | None:
     """Return how long until the next waiting row is due (0 or less: now), or None when none waits."""
+    given = {"skip": list(skip)} if skip and model.labels else {}
+    statement = _next_due(_table(model), model.labels, skips=bool(skip))
     with system_work("next due") as session:
-        next_due = session.scalar(select(func.min(model.due)).where(_is(model.status, PENDING), _outside(model, skip)))
-        return None if next_due is None else (next_due - database_now(session)).total_seconds()
+        due, now = tenant_connection(session).execute(statement, given).one()
+    return None if due is None else (due - (now or utcnow())).total_seconds()
 
 
-def _ours(model: type[Claimable], claim: Claim) -> ColumnElement[bool]:
-    return and_(model.id == claim.id, model.lease_token == claim.token, model.status == model.claimed_status)
+@cache
+def _next_due(table: Any, labels: tuple[str, ...], *, skips: bool) -> Any:
+    waiting = and_(_is(table.c.status, PENDING), _outside(table, labels, skips=skips))
+    return select(func.min(table.c.due), server_clock()).where(waiting)
 
 
 def settle(session: Session, model: type[Claimable], claim: Claim, status: str, **values: Any) -> bool:
-    """Write the row's outcome and end the lease. False: it is not ours any more, and nothing was written."""
-    values |= {"status": status, "lease_until": None, "lease_token": None}
-    done = session.execute(update(model).where(_ours(model, claim)).values(values).returning(model.id))
-    ours = done.first() is not None
+    """Write the row's outcome and end the lease. False: it is not ours any more, and nothing was written.
+
+    A value may be the database's `clock()`.
+    """
+    timed = tuple(name for name, value in values.items() if isinstance(value, ClauseElement))
+    plain = {name: value for name, value in values.items() if name not in timed}
+    given = {f"new_{name}": value for name, value in plain.items()}
+    tenant = bound_tenant(session)
+    given |= {"row": claim.id, "token": claim.token, "tenant": claim.tenant_id if tenant is None else tenant}
+    statement = _settling(_table(model), model.claimed_status, tuple(plain), timed)
+    done = tenant_connection(session).execute(statement, {**given, "new_status": status})
+    ours = done.rowcount > 0
     if model.logged:
-        shown = {name: values[name] for name in ("status", "reason", "channel", "due") if values.get(name) is not None}
-        log.info(f"{model.logged}_settled" if ours else f"{model.logged}_lost", **_facts(claim), **shown)
+        shown = {name: plain[name] for name in ("reason", "channel", "due") if plain.get(name) is not None}
+        word = f"{model.logged}_settled" if ours else f"{model.logged}_lost"
+        log.info(word, **_facts(claim), status=status, **shown)
     return ours
+
+
+@cache
+def _settling(table: Any, claimed_status: str, names: tuple[str, ...], timed: tuple[str, ...]) -> Any:
+    values = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in ("status", *names)}
+    return (
+        update(table)
+        .where(
+            table.c.id == bindparam("row"),
+            table.c.tenant_id == bindparam("tenant"),
+            table.c.lease_token == bindparam("token"),
+            table.c.status == claimed_status,
+        )
+        .values(values | dict.fromkeys(timed, server_clock()) | {"lease_until": None, "lease_token": None})
+    )
 
 
 def release(session: Session, model: type[Claimable], claim: Claim, *, due: datetime, **values: Any) -> bool:

@@ -7,14 +7,15 @@ unknown, and the next attempt asks the provider before it sends again.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select, type_coerce, update
+from sqlalchemy import ClauseElement, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.models import Client, Tenant
-from citaplanner_core.database import UTCDateTime, clock, database_now, work
+from citaplanner_core.columns import server_clock
+from citaplanner_core.database import clock, database_now, tenant_connection, work
 from citaplanner_core.hooks.types import (
     Ambiguous,
     Askable,
@@ -36,7 +37,9 @@ from citaplanner_core.notifications.choice import (
     last_delivery,
     require_allowed,
     require_true,
+    standing_of,
 )
+from citaplanner_core.notifications.facts import read_facts
 from citaplanner_core.notifications.models import (
     DELIVERED,
     FAILED,
@@ -60,6 +63,8 @@ LEASE_SECONDS = 120
 """Longer than the deadline: whoever still sends has ended before another may take the row."""
 DEADLINE_SECONDS = 90
 ASK_AFTER_SECONDS = 2
+_DELIVERY: Any = Delivery.__table__
+_ATTEMPT = insert(_DELIVERY).returning(_DELIVERY.c.id)
 RANK = {SENDING: 0, SENT: 1, DELIVERED: 2, READ: 3, FAILED: 4}
 
 
@@ -116,77 +121,63 @@ class NotificationSource:
 
 
 def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
-    notification, tenant, now = _read(session, claim)
-    rule = require_true(session, notification, tenant, now)
-    recipient = addressee_of(notification, tenant, rule)
-    last = last_delivery(session, notification)
+    facts = read_facts(session, claim.id)
+    intent = facts.intent
+    rule = require_true(session, facts)
+    recipient = addressee_of(facts, rule)
+    last = last_delivery(session, intent.id) if facts.last_id is not None else None
     if last is None and claim.attempt > MAX_DEATHS:
         raise Verdict(FAILED, "unreachable", f"the worker died with it {MAX_DEATHS} times")
     unknown = last if last is not None and last.status == SENDING else None
-    key, channel, address, values, state = admit(session, claim, notification, recipient, last, rule, now)
+    standing = standing_of(session, facts, recipient, rule)
+    key, channel, address, values, state = admit(session, claim, facts, standing, recipient, last, rule)
     require_allowed(address)
     if unknown is not None and unknown.channel == key:
-        delivery = unknown
         if not isinstance(channel, Askable):
-            delivery.possible_repeat = True
+            unknown.possible_repeat = True
+        delivery_id, subject, body, question = unknown.id, unknown.subject, unknown.body, unknown.question
         session.flush()
     else:
-        body, subject, question = compose(session, notification, recipient, tenant, channel)
-        delivery = Delivery(
-            notification_id=notification.id,
-            channel=key,
-            address_key=address_key(address),
-            attempt=claim.attempt,
-            question=question,
-            subject=subject,
-            body=body,
-            possible_repeat=unknown is not None,
-            started_at=now,
-        )
-        session.add(delivery)
-        session.flush()
-    appointment = notification.appointment
+        body, subject, question = compose(session, facts, standing, recipient, channel)
+        attempt = {
+            "tenant_id": claim.tenant_id,
+            "notification_id": intent.id,
+            "channel": key,
+            "address_key": address_key(address),
+            "attempt": claim.attempt,
+            "question": question,
+            "subject": subject,
+            "body": body,
+            "possible_repeat": unknown is not None,
+            "started_at": facts.now,
+        }
+        delivery_id = tenant_connection(session).execute(_ATTEMPT, attempt).scalar_one()
+        unknown = None
     message = Message(
         tenant_id=claim.tenant_id,
-        branch_id=appointment.branch_id if appointment else None,
-        notification_id=notification.id,
+        branch_id=facts.visit.branch_id if facts.visit else None,
+        notification_id=intent.id,
         attempt=claim.attempt,
-        key=f"{claim.tenant_id}-{notification.id}-{key}",
-        type=notification.type,
+        key=f"{claim.tenant_id}-{intent.id}-{key}",
+        type=intent.type,
         recipient=recipient,
         address=address,
-        subject=delivery.subject,
-        body=delivery.body,
-        question=delivery.question,
-        appointment_id=notification.appointment_id,
+        subject=subject,
+        body=body,
+        question=question,
+        appointment_id=intent.appointment_id,
     )
     return _Attempt(
-        delivery.id,
+        delivery_id,
         channel,
         message,
         values,
-        unknown is delivery,
-        notification.type in MARKETING_TYPES,
-        notification.expires_at,
+        unknown is not None,
+        intent.type in MARKETING_TYPES,
+        intent.expires_at,
         gate.in_trouble(state),
-        not notification.channel and getattr(channel, "reports_delivery", False),
+        not intent.channel and getattr(channel, "reports_delivery", False),
     )
-
-
-def _read(session: Session, claim: loop.Claim) -> tuple[Notification, Tenant, datetime]:
-    """Read in one statement what every message needs, the client too: each one costs processor time."""
-    now = clock()
-    read = (
-        select(Notification, Tenant, Client)
-        .join(Tenant, Tenant.id == Notification.tenant_id)
-        .outerjoin(Client, Client.id == Notification.recipient_id)
-        .where(Notification.id == claim.id)
-    )
-    if isinstance(now, datetime):
-        here = session.execute(read).one()
-        return here[0], here[1], now
-    there = session.execute(read.add_columns(type_coerce(now, UTCDateTime()))).one()
-    return there[0], there[1], there[3]
 
 
 def _send(attempt: _Attempt) -> Receipt | Exception:
@@ -257,7 +248,7 @@ def _settle(session: Session, claim: loop.Claim, attempt: _Attempt, outcome: Rec
     if not _later(session, claim, attempt, now, wait, "outcome_unknown" if unknown else "unreachable", detail):
         return
     if unknown:
-        session.execute(update(Delivery).where(Delivery.id == attempt.delivery_id).values(error=detail))
+        _note(session, attempt, error=detail)
     else:
         _record(session, attempt, FAILED, error=detail)
     if isinstance(outcome, Limited):
@@ -282,11 +273,21 @@ def _later(
 
 
 def _record(session: Session, attempt: _Attempt, status: str, **values: Any) -> None:
-    changed = {"status": status, "finished_at": clock(), **values}
-    session.execute(
-        update(Delivery).where(Delivery.id == attempt.delivery_id).values(changed),
-        execution_options={"synchronize_session": False},
-    )
+    _note(session, attempt, status=status, finished_at=clock(), **values)
+
+
+def _note(session: Session, attempt: _Attempt, **values: Any) -> None:
+    timed = tuple(name for name, value in values.items() if isinstance(value, ClauseElement))
+    given = {f"new_{name}": value for name, value in values.items() if name not in timed}
+    row = {"row": attempt.delivery_id, "tenant": attempt.message.tenant_id}
+    tenant_connection(session).execute(_noting(tuple(values), timed), {**given, **row})
+
+
+@cache
+def _noting(names: tuple[str, ...], timed: tuple[str, ...]) -> Any:
+    new = {name: server_clock() if name in timed else bindparam(f"new_{name}") for name in names}
+    mine = (_DELIVERY.c.id == bindparam("row"), _DELIVERY.c.tenant_id == bindparam("tenant"))
+    return update(_DELIVERY).where(*mine).values(new)
 
 
 def _describe(error: Exception) -> str:

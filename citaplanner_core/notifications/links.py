@@ -11,12 +11,13 @@ from citaplanner_core.config import Config
 from citaplanner_core.crypto import hash_token, new_token
 from citaplanner_core.database import system_work
 from citaplanner_core.notifications.models import ClientLink
+from citaplanner_core.notifications.shapes import Visit
 
 TOKEN_BYTES = 9
 """72 random bits: 12 characters, so that the whole link stays short enough for an SMS."""
 
 
-def new_link(session: Session, appointment: Appointment) -> str:
+def new_link(session: Session, appointment: Visit) -> str:
     """Return a new address at which the client can see, confirm or cancel this appointment."""
     token, token_hash = new_token(size=TOKEN_BYTES)
     session.add(ClientLink(token_hash=token_hash, appointment_id=appointment.id))

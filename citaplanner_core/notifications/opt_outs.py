@@ -6,6 +6,7 @@ number is known, it belongs to the client.
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import CheckConstraint, ColumnElement, Index, Text, UniqueConstraint, delete, or_, select
@@ -50,6 +51,7 @@ class OptOut(TenantScoped, Base):
     at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
+@lru_cache(maxsize=4096)
 def address_key(address: str) -> str:
     """Return what one compares of an address: a phone's match key, an e-mail address in small letters."""
     address = address.strip()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, get_args
 
@@ -51,6 +52,17 @@ class MessageTemplate(TenantScoped, Base):
     body: Mapped[str] = mapped_column(LongText)
     edited_by: Mapped[str]
     edited_at: Mapped[datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnText:
+    """What deciding needs of a `MessageTemplate`, in a language known already."""
+
+    key: str
+    channel: str
+    tone: str
+    subject: str | None
+    body: str
 
 
 def find_place(key: str, channel: str, language: str, tone: str = ANY_TONE) -> tuple[str, str, str, str]:
@@ -125,7 +137,20 @@ def delete(session: Session, place: tuple[str, str, str, str]) -> bool:
 def choose_text(
     session: Session, key: str, *, channel: str | None, family: TextFamily, language: str, tone: str
 ) -> Text:
-    """Return what is said for a key to a person: the tenant's own text, else the catalogue's.
+    """Return what is said for a key to a person: the tenant's own text, else the catalogue's; see `best_text`."""
+    rows = session.execute(
+        select(*(getattr(MessageTemplate, field.name) for field in fields(OwnText))).where(
+            MessageTemplate.key.in_(text_names(key)), MessageTemplate.language == known_language(language)
+        )
+    )
+    own = [OwnText(*row) for row in rows]
+    return best_text(own, key, channel=channel, family=family, language=language, tone=tone)
+
+
+def best_text(
+    own: Iterable[OwnText], key: str, *, channel: str | None, family: TextFamily, language: str, tone: str
+) -> Text:
+    """Return what is said for a key: the best of the tenant's own texts in this language, else the catalogue's.
 
     Of the tenant's own, a more exact key beats the channel, and that the tone: `sms` before `short`. `language` is
     any code (`es-MX`). Raises `TemplateError` for a key that has no text.
@@ -141,14 +166,7 @@ def choose_text(
     places = tuple(dict.fromkeys((channel or family, family)))
     if not any(family in texts_in(code).texts.get(name, {}) for name in text_names(key)):
         places = (*places, "chat", "mail")
-    rows = session.scalars(
-        select(MessageTemplate).where(
-            MessageTemplate.key.in_(names),
-            MessageTemplate.language == code,
-            MessageTemplate.channel.in_(places),
-            MessageTemplate.tone.in_((tone, ANY_TONE)),
-        )
-    ).all()
+    rows = [row for row in own if row.key in names and row.channel in places and row.tone in (tone, ANY_TONE)]
     best = min(rows, key=lambda row: _exactness(row, names, places), default=None)
     return own_text(ours, subject=best.subject, body=best.body) if best else ours
 
@@ -159,7 +177,7 @@ def own_text(ours: Text, *, subject: str | None, body: str) -> Text:
     return Text(body, subject, asks)
 
 
-def _exactness(row: MessageTemplate, names: tuple[str, ...], places: Iterable[str]) -> tuple[int, int, bool]:
+def _exactness(row: OwnText, names: tuple[str, ...], places: Iterable[str]) -> tuple[int, int, bool]:
     return names.index(row.key), list(places).index(row.channel), row.tone == ANY_TONE
 
 

@@ -7,12 +7,12 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.models import Tenant
-from citaplanner_core.database import current_tenant, database_now, wake, work
+from citaplanner_core.database import database_now, wake, work
 from citaplanner_core.hooks.types import JobContext
 from citaplanner_core.jobs.models import PENDING, Job
 from citaplanner_core.jobs.queue import enqueue
-from citaplanner_core.notifications.choice import Defer, Verdict, addressee_of, choose, require_true
+from citaplanner_core.notifications.choice import Defer, Verdict, addressee_of, choose, require_true, standing_of
+from citaplanner_core.notifications.facts import Facts, read_facts
 from citaplanner_core.notifications.models import (
     CANCELLED,
     FAILED,
@@ -21,7 +21,7 @@ from citaplanner_core.notifications.models import (
     Delivery,
     Notification,
 )
-from citaplanner_core.notifications.rules import Rule, active_rules
+from citaplanner_core.notifications.rules import Rule
 from citaplanner_core.notifications.service import NotificationRefused
 
 FALL_BACK = "fall_back"
@@ -43,9 +43,8 @@ def retry(session: Session, notification_id: int) -> Notification:
     )
     if waiting is not None:
         raise NotificationRefused("notification_id", f"is being sent again already, as notification {waiting}")
-    tenant = session.get_one(Tenant, current_tenant())
     try:
-        require_true(session, first, tenant, database_now(session))
+        require_true(session, read_facts(session, first.id))
     except Defer:
         pass  # it will wait when it is sent
     except Verdict as verdict:
@@ -134,7 +133,6 @@ def fall_back(context: JobContext) -> None:
         key = f"{first.dedupe_key}#{FALL_BACK}"
         if session.scalar(select(Notification.id).where(Notification.dedupe_key == key)):
             return
-        now, tenant = database_now(session), session.get_one(Tenant, context.tenant_id)
         tried = session.scalars(
             select(Delivery).where(Delivery.notification_id == first.id).order_by(Delivery.id)
         ).all()
@@ -142,23 +140,28 @@ def fall_back(context: JobContext) -> None:
             return
         nested = session.begin_nested()
         try:
-            rule = _rule_of(session, first, tenant, now)
+            before = read_facts(session, first.id)
+            rule = _rule_of(session, before)
             again = _again(session, first, key, channel=None)
-            passed = [_not_again(again, channel, first, now) for channel in dict.fromkeys(one.channel for one in tried)]
+            passed = [
+                _not_again(again, channel, first, before.now) for channel in dict.fromkeys(one.channel for one in tried)
+            ]
             session.add_all(passed)
             session.flush()
-            choose(session, again, addressee_of(again, tenant, rule), passed[-1], rule)
+            facts = read_facts(session, again.id)
+            recipient = addressee_of(facts, rule)
+            choose(session, facts, standing_of(session, facts, recipient, rule), recipient, passed[-1], rule)
         except Verdict:
             nested.rollback()
         else:
             nested.commit()
 
 
-def _rule_of(session: Session, first: Notification, tenant: Tenant, now: datetime) -> Rule | None:
+def _rule_of(session: Session, first: Facts) -> Rule | None:
     try:
-        return require_true(session, first, tenant, now)
+        return require_true(session, first)
     except Defer:  # it will wait when it is sent
-        return active_rules(session).get(first.rule)
+        return first.rule
 
 
 def _not_again(again: Notification, channel: str, first: Notification, now: datetime) -> Delivery:

@@ -95,19 +95,38 @@ DEFAULT_RULES = (
 _COLUMNS = tuple(field.name for field in fields(Rule))
 
 
+_DEFAULTS: Mapping[str, Rule] = {rule.name: rule for rule in DEFAULT_RULES}
+
+
+def rule_in_force(name: str, own: Mapping[str, Any] | None, *, asks: bool) -> Rule | None:
+    """Return the rule of a name that plans messages now, `own` being the tenant's row, None when there is none.
+
+    `asks`: there is a link under which clients can give their opinion.
+    """
+    rule = _of_row(own) if own is not None else _DEFAULTS.get(name)
+    return rule if rule is not None and _plans(rule, asks=asks) else None
+
+
+def _of_row(row: Mapping[str, Any]) -> Rule:
+    return Rule(**{**row, "channels": tuple(row["channels"]), "services": tuple(row["services"])})
+
+
+def _plans(rule: Rule, *, asks: bool) -> bool:
+    return rule.enabled and (asks or rule.type != FEEDBACK_REQUEST)
+
+
 def list_rules(session: Session) -> list[Rule]:
     """Return the tenant's rules, its own in place of the default ones of the same name; also those switched off."""
-    rules = {rule.name: rule for rule in DEFAULT_RULES}
+    rules = dict(_DEFAULTS)
     for row in session.scalars(select(NotificationRule).order_by(NotificationRule.id)):
-        values = {name: getattr(row, name) for name in _COLUMNS}
-        rules[row.name] = Rule(**values | {"channels": tuple(row.channels), "services": tuple(row.services)})
+        rules[row.name] = _of_row({name: getattr(row, name) for name in _COLUMNS})
     return list(rules.values())
 
 
 def active_rules(session: Session) -> dict[str, Rule]:
     """Return by name the rules that plan messages now. Nobody is asked for an opinion without a link to give it."""
     asks = session.get_one(Tenant, current_tenant()).feedback_url is not None
-    return {rule.name: rule for rule in list_rules(session) if rule.enabled and (asks or rule.type != FEEDBACK_REQUEST)}
+    return {rule.name: rule for rule in list_rules(session) if _plans(rule, asks=asks)}
 
 
 def save_rule(session: Session, rule: Rule) -> Rule:

@@ -15,6 +15,7 @@ from citaplanner_core.hooks import dispatch
 from citaplanner_core.hooks.types import AppointmentEvent, JobContext, PeriodicJob
 from citaplanner_core.notifications.explaining import explainer
 from citaplanner_core.notifications.models import STAFF_ALERT, ChannelState, Notification
+from citaplanner_core.notifications.shapes import Business, Visit
 from citaplanner_core.notifications.staff_models import DIGEST, NOW, StaffContact, StaffNotice
 from citaplanner_core.notifications.templates import render
 from citaplanner_core.notifications.variables import appointment_variables, business_variables
@@ -237,7 +238,7 @@ def _line(session: Session, notice: StaffNotice, contact: StaffContact, tenant: 
 
 
 def staff_variables(
-    facts: Mapping[str, str], appointment: Appointment | None, tenant: Tenant, language: str, now: datetime
+    facts: Mapping[str, str], appointment: Visit | None, tenant: Business, language: str, now: datetime
 ) -> dict[str, str]:
     """Return the values for a staff alert's text: the business, the appointment, the facts. No link of the client's."""
     old = facts.get("oldStart")

@@ -12,8 +12,8 @@ from babel.numbers import format_currency, get_territory_currencies
 from babel.units import format_unit
 from phonenumbers.timezone import time_zones_for_number
 
-from citaplanner_core.booking.models import Appointment, Client, Tenant
 from citaplanner_core.notifications.catalogue import Wording, known_language, language
+from citaplanner_core.notifications.shapes import Business, Person, Visit
 
 CLIENT_NAMES = (
     *("clientName", "clientFirstName", "clientLastName", "clientEmail", "clientPhone"),
@@ -67,12 +67,12 @@ SPANISH_NAMES = {
 """The second dialect of CitaPlanner 1.11, written with single braces: `{cliente}`."""
 
 
-def business_variables(tenant: Tenant) -> dict[str, str]:
+def business_variables(tenant: Business) -> dict[str, str]:
     """Return the values that belong to a business alone; those of a client are empty."""
     return dict.fromkeys(CLIENT_NAMES, "") | {"businessName": _one_line(tenant.name)}
 
 
-def client_variables(client: Client, tenant: Tenant) -> dict[str, str]:
+def client_variables(client: Person, tenant: Business) -> dict[str, str]:
     """Return the values that belong to a client and a business, without an appointment.
 
     `recipient…` is whom we write to, here the client. What is not known is an empty string: a text leaves out the
@@ -90,14 +90,14 @@ def client_variables(client: Client, tenant: Tenant) -> dict[str, str]:
 
 
 def appointment_variables(
-    appointment: Appointment,
-    tenant: Tenant,
+    appointment: Visit,
+    tenant: Business,
     *,
     language_code: str,
     now: datetime,
     old_start: datetime | None = None,
     manage_url: str = "",
-    recipient: Client | None = None,
+    recipient: Person | None = None,
     name_zone: bool = True,
 ) -> dict[str, str]:
     """Return the values for a message about an appointment, in a language and in the branch's zone.
@@ -162,7 +162,7 @@ def appointment_variables(
     )
 
 
-def given_variables(given: Mapping[str, object], tenant: Tenant, *, language_code: str) -> dict[str, object]:
+def given_variables(given: Mapping[str, object], tenant: Business, *, language_code: str) -> dict[str, object]:
     """Return what a caller gave, as the reader writes it.
 
     A date such as `2026-11-27` becomes words, and its short form is added; a number as an amount becomes money of the
@@ -202,7 +202,7 @@ def moment(local: datetime, wording: Wording) -> tuple[str, str, str]:
     )
 
 
-def _reads_another_clock(reader: Client, start: datetime, tenant: Tenant) -> bool:
+def _reads_another_clock(reader: Person, start: datetime, tenant: Business) -> bool:
     """Tell whether where this person's phone is from, else where the business is, it is another hour at `start`."""
     zones = _zones_of(reader.phones[0].e164) if reader.phones else ()
     return all(start.astimezone(ZoneInfo(zone)).utcoffset() != start.utcoffset() for zone in zones or (tenant.zone,))

@@ -1,44 +1,55 @@
 """What a notification says: the text of its type in the recipient's language, filled with what is true now."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypedDict
 
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.models import Appointment, Client, Tenant
 from citaplanner_core.database import database_now
 from citaplanner_core.hooks.types import Channel, Recipient, TextFamily
 from citaplanner_core.notifications import variables
 from citaplanner_core.notifications.choice import Verdict
+from citaplanner_core.notifications.facts import Facts, Standing
 from citaplanner_core.notifications.links import new_link
-from citaplanner_core.notifications.models import FAILED, Notification
-from citaplanner_core.notifications.own_texts import choose_text
+from citaplanner_core.notifications.models import FAILED
+from citaplanner_core.notifications.own_texts import OwnText, best_text, choose_text
+from citaplanner_core.notifications.shapes import Business, Person, Visit
 from citaplanner_core.notifications.sms import fold
 from citaplanner_core.notifications.staff import staff_variables
 from citaplanner_core.notifications.templates import Rendered, TemplateError, names_in, render, render_text
 
 
+class _Place(TypedDict):
+    channel: str | None
+    family: TextFamily
+    language: str
+    tone: str
+
+
 def compose(
-    session: Session, notification: Notification, recipient: Recipient, tenant: Tenant, channel: Channel
+    session: Session, facts: Facts, standing: Standing, recipient: Recipient, channel: Channel
 ) -> tuple[str, str | None, str | None]:
     """Return (body, subject, question). Raises a `Verdict` when the text cannot be made."""
-    staff = notification.staff_contact is not None
-    appointment, more = notification.appointment, notification.variables
+    intent, visit, staff = facts.intent, facts.visit, facts.staff is not None
+    more = intent.variables
     if staff:
-        more = {**staff_variables(more, appointment, tenant, recipient.language, database_now(session))}
+        more = {**staff_variables(more, visit, facts.tenant, recipient.language, facts.now)}
     try:
         rendered = say(
             session,
-            notification.template or notification.type,
-            tenant=tenant,
+            intent.template or intent.type,
+            tenant=facts.tenant,
             channel=channel.key,
             family=channel.text_family,
             language=recipient.language,
-            client=None if staff else notification.recipient,
-            appointment=None if staff else appointment,
+            client=None if staff else facts.recipient,
+            appointment=None if staff else visit,
             more=more,
-            message=notification.message,
+            message=intent.message,
+            now=facts.now,
+            own=standing.texts,
         )
     except TemplateError as error:
         raise Verdict(FAILED, "template_error", str(error)) from error
@@ -49,15 +60,17 @@ def say(
     session: Session,
     key: str,
     *,
-    tenant: Tenant,
+    tenant: Business,
     channel: str | None,
     family: TextFamily,
     language: str,
-    client: Client | None = None,
-    appointment: Appointment | None = None,
+    client: Person | None = None,
+    appointment: Visit | None = None,
     more: Mapping[str, object] | None = None,
     message: str | None = None,
     or_ours: bool = False,
+    now: datetime | None = None,
+    own: Sequence[OwnText] | None = None,
 ) -> Rendered:
     """Return what a business says to a client for a text key, over a channel (None: any of that family).
 
@@ -65,8 +78,10 @@ def say(
     further variables, among them `oldStart`, an ISO time: where the appointment was before a change. `message` are
     words that are sent instead. A text of the family `short` is folded to the GSM alphabet unless the tenant wants it
     as written. Raises `TemplateError`; with `or_ours` the catalogue's text is used where the tenant's own breaks.
+    `now` and `own` (the tenant's texts for the key in that language) are asked of the database unless given.
     """
-    text = choose_text(session, key, channel=channel, family=family, language=language, tone=tenant.tone)
+    how: _Place = {"channel": channel, "family": family, "language": language, "tone": tenant.tone}
+    text = choose_text(session, key, **how) if own is None else best_text(own, key, **how)
     given = dict(more or {})
     old = given.pop("oldStart", None)
     values: dict[str, object] = {"businessName": tenant.name}
@@ -78,7 +93,7 @@ def say(
             appointment,
             tenant,
             language_code=language,
-            now=database_now(session),
+            now=now or database_now(session),
             old_start=datetime.fromisoformat(str(old)) if old else None,
             manage_url=new_link(session, appointment) if asks_link else "",
             recipient=client,
