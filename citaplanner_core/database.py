@@ -343,6 +343,26 @@ def system_connection(reason: str, *, wakes: bool = False) -> Iterator[Connectio
         _unit.reset(token)
 
 
+@contextmanager
+def single_statement(reason: str) -> Iterator[Connection]:
+    """Open a unit like `system_connection` for one statement alone, which PostgreSQL commits by itself.
+
+    Without the journeys of BEGIN and COMMIT it costs a third. `reason` says why it knows no tenant.
+    """
+    if db.engine.dialect.name == "sqlite":
+        with system_connection(reason) as connection:
+            yield connection
+        return
+    if _unit.get() is not None:
+        raise NestedWork("a unit of work is open already")
+    token = _unit.set(_Unit(SYSTEM, write=True))
+    try:
+        with db.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+    finally:
+        _unit.reset(token)
+
+
 def wake(session: Session) -> None:
     """Ask for the workers to be woken when this unit commits."""
     session.info["wake"] = True

@@ -4,7 +4,7 @@ A row is claimed when it is due, or when the worker that had it let its lease la
 with the claim's token that the row is still theirs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -17,6 +17,7 @@ from sqlalchemy import (
     ClauseElement,
     ColumnElement,
     Integer,
+    Interval,
     and_,
     bindparam,
     func,
@@ -32,9 +33,8 @@ from sqlalchemy.orm import Session
 from citaplanner_core.columns import UTCDateTime, server_clock
 from citaplanner_core.database import (
     bound_tenant,
-    connection_now,
     database_now,
-    system_connection,
+    single_statement,
     system_work,
     tenant_connection,
     utcnow,
@@ -99,19 +99,18 @@ def claim(
     if not 0 < lease_seconds <= MAX_LEASE_SECONDS:
         raise ValueError(f"a lease lasts more than 0 and at most {MAX_LEASE_SECONDS} seconds")
     token = (_HANDED_OVER if handed_over else "") + uuid4().hex
-    with system_connection("claim") as connection:
-        now = connection_now(connection)
-        given = {
-            "limit": limit,
-            "now": now,
-            "farthest": now + timedelta(seconds=MAX_LEASE_SECONDS),
-            "until": now + timedelta(seconds=lease_seconds),
-            "token": token,
-            "counted": 0 if handed_over else 1,
-        }
+    with single_statement("claim") as connection:
+        given: dict[str, Any] = {"limit": limit, "token": token, "counted": 0 if handed_over else 1}
+        lease, longest = timedelta(seconds=lease_seconds), timedelta(seconds=MAX_LEASE_SECONDS)
+        ours = connection.dialect.name == "sqlite"
+        if ours:
+            now = utcnow()
+            given |= {"now": now, "until": now + lease, "farthest": now + longest}
+        else:
+            given |= {"lease": lease, "longest": longest}
         if skip and model.labels:
             given["skip"] = list(skip)
-        statement = _claiming(_table(model), model.claimed_status, model.labels, skips=bool(skip))
+        statement = _claiming(_table(model), model.claimed_status, model.labels, skips=bool(skip), by_our_clock=ours)
         rows = connection.execute(statement, given).all()
     claims = [
         Claim(row_id, tenant_id, token, attempt, tuple(str(label or "") for label in rest))
@@ -159,9 +158,13 @@ def _handed_over(model: type[Claimable]) -> ColumnElement[bool]:
 
 
 @cache
-def _claiming(table: Any, claimed_status: str, labels: tuple[str, ...], *, skips: bool) -> Any:
+def _claiming(table: Any, claimed_status: str, labels: tuple[str, ...], *, skips: bool, by_our_clock: bool) -> Any:
     """Pick in CTEs: a plain subquery may be evaluated again by PostgreSQL and then exceeds the limit."""
-    now, farthest = bindparam("now", type_=UTCDateTime()), bindparam("farthest", type_=UTCDateTime())
+    now: Any = bindparam("now", type_=UTCDateTime()) if by_our_clock else server_clock()
+    until: Any = bindparam("until", type_=UTCDateTime()) if by_our_clock else now + bindparam("lease", type_=Interval())
+    farthest: Any = bindparam("farthest", type_=UTCDateTime())
+    if not by_our_clock:
+        farthest = now + bindparam("longest", type_=Interval())
     limit = bindparam("limit", type_=Integer())
     wanted = _outside(table, labels, skips=skips)
     stale = or_(table.c.lease_until < now, table.c.lease_until > farthest)
@@ -176,7 +179,7 @@ def _claiming(table: Any, claimed_status: str, labels: tuple[str, ...], *, skips
         .values(
             status=claimed_status,
             lease_token=bindparam("token"),
-            lease_until=bindparam("until"),
+            lease_until=until,
             attempt=table.c.attempt + bindparam("counted", type_=Integer()),
         )
         .returning(table.c.due, table.c.id, table.c.tenant_id, table.c.attempt, *(table.c[one] for one in labels))
@@ -215,9 +218,13 @@ def settle(session: Session, model: type[Claimable], claim: Claim, status: str, 
     given |= {"row": claim.id, "token": claim.token, "tenant": claim.tenant_id if tenant is None else tenant}
     statement = _settling(_table(model), model.claimed_status, tuple(plain), timed)
     done = tenant_connection(session).execute(statement, {**given, "new_status": status})
-    ours = done.rowcount > 0
+    return tell_settled(model, claim, done.rowcount > 0, status, plain)
+
+
+def tell_settled(model: type[Claimable], claim: Claim, ours: bool, status: str, values: Mapping[str, Any]) -> bool:
+    """Log that a row was settled, or was not ours any more; return `ours`."""
     if model.logged:
-        shown = {name: plain[name] for name in ("reason", "channel", "due") if plain.get(name) is not None}
+        shown = {name: values[name] for name in ("reason", "channel", "due") if values.get(name) is not None}
         word = f"{model.logged}_settled" if ours else f"{model.logged}_lost"
         log.info(word, **_facts(claim), status=status, **shown)
     return ours

@@ -15,7 +15,7 @@ from sqlalchemy import ClauseElement, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from citaplanner_core.columns import server_clock
-from citaplanner_core.database import clock, database_now, tenant_connection, work
+from citaplanner_core.database import clock, database_now, db, single_statement, tenant_connection, work
 from citaplanner_core.hooks.types import (
     Ambiguous,
     Askable,
@@ -64,7 +64,38 @@ LEASE_SECONDS = 120
 DEADLINE_SECONDS = 90
 ASK_AFTER_SECONDS = 2
 _DELIVERY: Any = Delivery.__table__
+_NOTIFICATION: Any = Notification.__table__
 _ATTEMPT = insert(_DELIVERY).returning(_DELIVERY.c.id)
+_OURS = (
+    update(_NOTIFICATION)
+    .where(
+        _NOTIFICATION.c.id == bindparam("notification"),
+        _NOTIFICATION.c.tenant_id == bindparam("tenant"),
+        _NOTIFICATION.c.lease_token == bindparam("token"),
+        _NOTIFICATION.c.status == SENDING,
+    )
+    .values(
+        status=SENT,
+        sent_at=server_clock(),
+        reason=None,
+        error=None,
+        channel=bindparam("key"),
+        lane=bindparam("key"),
+        lease_until=None,
+        lease_token=None,
+    )
+    .returning(_NOTIFICATION.c.id)
+    .cte("ours")
+)
+_SENT = (
+    update(_DELIVERY)
+    .where(
+        _DELIVERY.c.id == bindparam("row"),
+        _DELIVERY.c.tenant_id == bindparam("tenant"),
+        _DELIVERY.c.notification_id.in_(select(_OURS.c.id)),
+    )
+    .values(status=SENT, finished_at=server_clock(), error=None, provider_id=bindparam("receipt"))
+)
 RANK = {SENDING: 0, SENT: 1, DELIVERED: 2, READ: 3, FAILED: 4}
 
 
@@ -116,8 +147,7 @@ class NotificationSource:
                 loop.release(session, Notification, claim, due=wait.hold.until, error=wait.hold.error, **values)
                 return
         outcome = _send(attempt)
-        with work(claim.tenant_id) as session:
-            _settle(session, claim, attempt, outcome)
+        _settle(claim, attempt, outcome)
 
 
 def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
@@ -199,7 +229,32 @@ def _send(attempt: _Attempt) -> Receipt | Exception:
         return error
 
 
-def _settle(session: Session, claim: loop.Claim, attempt: _Attempt, outcome: Receipt | Exception) -> None:
+def _settle(claim: loop.Claim, attempt: _Attempt, outcome: Receipt | Exception) -> None:
+    plain = isinstance(outcome, Receipt) and not (attempt.in_trouble or attempt.may_fall_back)
+    if isinstance(outcome, Receipt) and plain and db.engine.dialect.name == "postgresql":
+        _settle_at_once(claim, attempt, outcome)
+        return
+    with work(claim.tenant_id) as session:
+        _settle_in(session, claim, attempt, outcome)
+
+
+def _settle_at_once(claim: loop.Claim, attempt: _Attempt, receipt: Receipt) -> None:
+    """Do what `_settle_in` does for what was sent, and nothing else is to be done about, in one statement."""
+    key = attempt.channel.key
+    given = {
+        "row": attempt.delivery_id,
+        "tenant": claim.tenant_id,
+        "notification": claim.id,
+        "token": claim.token,
+        "key": key,
+        "receipt": receipt.message_id,
+    }
+    with single_statement("what was sent names its tenant") as connection:
+        ours = connection.execute(_SENT, given).rowcount > 0
+    loop.tell_settled(Notification, claim, ours, SENT, {"channel": key})
+
+
+def _settle_in(session: Session, claim: loop.Claim, attempt: _Attempt, outcome: Receipt | Exception) -> None:
     key = attempt.channel.key
     if isinstance(outcome, Receipt):
         ours = loop.settle(
