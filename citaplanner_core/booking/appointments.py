@@ -3,7 +3,8 @@
 They take the session of an open, writing `work(tenant)` and plain values, raise `BookingError`s, and never commit.
 A verb that finds its work done (cancelling what is cancelled) returns the appointment and tells nobody, whatever
 version the caller expected: that is a repeated request, not a conflict (RFC 9110, 13.1.1).
-Locks are taken in one order: the appointment, then professionals by id.
+Locks are taken in one order: the appointment, then professionals by id. A booking, which has no appointment yet, holds
+its client first, so that they are not merged or erased meanwhile; who does that holds appointments before clients.
 """
 
 from collections.abc import Mapping

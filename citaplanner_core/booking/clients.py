@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from citaplanner_core.booking import search as search
 from citaplanner_core.booking.errors import NotFound, ValidationFailed, find, plain_text, short_text
-from citaplanner_core.booking.models import Client, ClientPhone, Tenant
+from citaplanner_core.booking.models import Appointment, Client, ClientPhone, Tenant
 from citaplanner_core.database import current_tenant, utcnow
 from citaplanner_core.phones import parse_phone
 
@@ -70,10 +70,28 @@ def update_client(session: Session, client_id: int, **values: Unpack[ClientValue
     if responsible is not None:
         if responsible == client_id:
             raise ValidationFailed("responsible_id", "leave it out: everybody gets their own messages anyway")
-        find(session, Client, responsible, "responsible_id")
+        find(session, Client, responsible, "responsible_id", lock="stays")
     _assign(client, values)
     session.flush()
     return client
+
+
+def hold_leaving(session: Session, **client_ids: int) -> None:
+    """Hold clients, named by the field they came in, so that one of them can go: nobody writes what refers to them.
+
+    Their appointments are held before, and those whose messages they get, as the verbs do it. One such unit at a time
+    in a business: each sees what the one before did, and they cannot block each other. Raises `NotFound`.
+    """
+    fields = sorted(client_ids.items(), key=lambda given: given[1])
+    for field, client_id in fields:
+        find(session, Client, client_id, field)
+    session.get_one(Tenant, current_tenant(), with_for_update={"key_share": True})
+    ids = set(client_ids.values())
+    concerned = ids.union(session.scalars(select(Client.id).where(Client.responsible_id.in_(ids))))
+    theirs = select(Appointment.id).where(Appointment.client_id.in_(concerned)).order_by(Appointment.id)
+    session.execute(theirs.with_for_update(key_share=True)).all()
+    for field, client_id in fields:
+        find(session, Client, client_id, field, lock="goes")
 
 
 def delete_client(session: Session, client_id: int) -> None:
@@ -81,6 +99,7 @@ def delete_client(session: Session, client_id: int) -> None:
 
     To keep the history, set `active=False` with `update_client` instead.
     """
+    hold_leaving(session, client_id=client_id)
     client = find(session, Client, client_id, "client_id")
     session.execute(update(Client).where(Client.responsible_id == client_id).values(responsible_id=None))
     session.delete(client)

@@ -3,7 +3,7 @@
 Every refusal carries a machine `code`, the `field` at fault where there is one, and a text that says what to do.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Literal, TypeVar
@@ -14,6 +14,11 @@ from citaplanner_core.database import Base
 
 Row = TypeVar("Row", bound=Base)
 LARGEST_ID = 2**63 - 1
+_LOCKS: Mapping[bool | str, dict[str, bool]] = {  # PostgreSQL: FOR NO KEY UPDATE, FOR KEY SHARE, FOR UPDATE
+    True: {"key_share": True},
+    "stays": {"key_share": True, "read": True},
+    "goes": {},
+}
 TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
 
@@ -109,16 +114,19 @@ class NotOffered(ValidationFailed):
         self.wanted = wanted
 
 
-def find(session: Session, model: type[Row], row_id: int, field: str, *, lock: bool = False) -> Row:
+def find(
+    session: Session, model: type[Row], row_id: int, field: str, *, lock: bool | Literal["stays", "goes"] = False
+) -> Row:
     """Return the tenant's row of this id, or raise `NotFound` naming `field` (`Merged`, where one knows into which).
 
-    With `lock` it is read afresh and held until the unit ends (PostgreSQL: FOR NO KEY UPDATE, which lets rows
-    that refer to it be written meanwhile; SQLite needs none, its writing unit is alone).
+    With `lock` it is read afresh and held until the unit ends: True, nobody else changes it, while rows that refer to
+    it may be written; "stays", nobody deletes it; "goes", nobody writes what refers to it either. SQLite needs no
+    lock, its writing unit is alone.
     """
     row = None
     if 0 < row_id <= LARGEST_ID:
         row = (
-            session.get(model, row_id, populate_existing=True, with_for_update={"key_share": True})
+            session.get(model, row_id, populate_existing=True, with_for_update=_LOCKS[lock])
             if lock and session.get_bind().dialect.name != "sqlite"
             else session.get(model, row_id)
         )

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from citaplanner_core.booking.errors import LARGEST_ID, SlotTaken, ValidationFailed, Wanted, find
+from citaplanner_core.booking.errors import LARGEST_ID, NotFound, SlotTaken, ValidationFailed, Wanted, find
 from citaplanner_core.booking.models import LIVE_STATES, Appointment, Branch, Client, Professional, Service, Tenant
 from citaplanner_core.database import current_tenant
 
@@ -70,17 +70,28 @@ def take_time(
 
 
 def read_together(session: Session, client_id: int, service_id: int, professional_id: int, branch_id: int) -> object:
-    """Read what a booking names and the tenant, in one statement instead of nine; nothing if one is not there.
+    """Read what a booking names and the tenant, in one statement instead of nine; the client and who gets their
+    messages are held, so that neither goes while this unit is open. Raises `NotFound` for the client.
 
-    They are at hand in the session for as long as the caller keeps what this returns: it knows its rows only weakly.
+    What was read is at hand in the session for as long as the caller keeps what this returns: it knows its rows only
+    weakly. It is nothing if something else than the client is not there.
     """
     ids = (client_id, service_id, professional_id, branch_id)
-    if not all(0 < row_id <= LARGEST_ID for row_id in ids):
-        return None
-    named = select(Tenant, Client, Service, Professional, Branch).select_from(Tenant)
-    for model, row_id in zip((Client, Service, Professional, Branch), ids, strict=True):
-        named = named.join(model, model.id == row_id)
-    return session.execute(named.where(Tenant.id == current_tenant())).one_or_none()
+    row = None
+    if all(0 < row_id <= LARGEST_ID for row_id in ids):
+        named = select(Tenant, Client, Service, Professional, Branch).select_from(Tenant)
+        for model, row_id in zip((Client, Service, Professional, Branch), ids, strict=True):
+            named = named.join(model, model.id == row_id)
+        named = named.where(Tenant.id == current_tenant()).with_for_update(key_share=True, read=True, of=Client)
+        row = session.execute(named, execution_options={"populate_existing": True}).one_or_none()
+    client = row.Client if row else find(session, Client, client_id, "client_id", lock="stays")
+    while client.responsible_id is not None:
+        try:
+            find(session, Client, client.responsible_id, "responsible_id", lock="stays")
+            break
+        except NotFound:
+            session.refresh(client)  # they were merged meanwhile: somebody else is responsible now
+    return row
 
 
 def find_active(session: Session, model: type[Bookable], row_id: int, field: str) -> Bookable:

@@ -1,11 +1,9 @@
-"""Making one client of two who are the same person. Nothing is lost, and of what they want the stricter word holds.
-
-Locks are taken in the order of the verbs: appointments by id, then the clients by id.
-"""
+"""Making one client of two who are the same person. Nothing is lost, and of what they want the stricter word holds."""
 
 from sqlalchemy import Table, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from citaplanner_core.booking.clients import hold_leaving
 from citaplanner_core.booking.errors import NotAllowed, ValidationFailed, find, short_text
 from citaplanner_core.booking.models import Appointment, Client, ClientMerge, ClientPhone
 from citaplanner_core.database import Base, utcnow
@@ -34,13 +32,7 @@ def merge_clients(session: Session, client_id: int, *, merged_id: int, by: str) 
     if client_id == merged_id:
         raise ValidationFailed("merged_id", "give another client: nobody is merged into themselves")
     require_all_loaded(session)
-    for one, field in sorted(((client_id, "client_id"), (merged_id, "merged_id"))):
-        find(session, Client, one, field)
-    held = select(Appointment.id).where(Appointment.client_id == merged_id).order_by(Appointment.id)
-    session.execute(held.with_for_update(key_share=True)).all()
-    # FOR UPDATE, so that no booking for the merged client is written meanwhile and deleted with them.
-    both = select(Client).where(Client.id.in_((client_id, merged_id))).order_by(Client.id)
-    session.scalars(both.with_for_update(), execution_options={"populate_existing": True}).all()
+    hold_leaving(session, client_id=client_id, merged_id=merged_id)
     client, merged = find(session, Client, client_id, "client_id"), find(session, Client, merged_id, "merged_id")
 
     _join_wishes(session, client, merged)

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from citaplanner_core.booking.errors import NotFound, find
 from citaplanner_core.booking.models import Appointment, Client
 from citaplanner_core.database import current_tenant, database_now, in_work, joined_work, wake, work
 from citaplanner_core.hooks import dispatch, settings
@@ -151,8 +152,10 @@ def _accept(
         earlier = session.scalar(select(Notification).where(Notification.dedupe_key == dedupe_key))
         if earlier:
             return earlier
-    if session.get(Client, recipient_id) is None:
-        raise NotificationRefused("recipient_id", f"there is no client {recipient_id}")
+    try:
+        find(session, Client, recipient_id, "recipient_id", lock="stays")
+    except NotFound:
+        raise NotificationRefused("recipient_id", f"there is no client {recipient_id}") from None
     appointment = session.get(Appointment, appointment_id) if appointment_id is not None else None
     if appointment_id is not None and appointment is None:
         raise NotificationRefused("appointment_id", f"there is no appointment {appointment_id}")

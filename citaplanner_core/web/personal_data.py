@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, Table, cast, delete, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from citaplanner_core.booking.clients import hold_leaving
 from citaplanner_core.booking.errors import NotAllowed, find
 from citaplanner_core.booking.models import (
     LIVE_STATES,
@@ -91,7 +92,8 @@ def erase_client(session: Session, client_id: int) -> Client:
     they have appointments to come, or when a plugin could not do its part: then nothing is changed.
     """
     require_all_loaded(session)
-    client = find(session, Client, client_id, "client_id", lock=True)
+    hold_leaving(session, client_id=client_id)
+    client = find(session, Client, client_id, "client_id")
     mine = select(Appointment.id).where(Appointment.client_id == client_id)
     ids = session.scalars(mine.order_by(Appointment.id)).all()
     coming = session.scalars(

@@ -1,19 +1,26 @@
 """What the tests of booking share."""
 
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from flask import Flask
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking.appointments import book
+from citaplanner_core.booking.errors import BookingError
 from citaplanner_core.booking.models import Appointment, AppointmentChange, Branch
-from citaplanner_core.database import work
+from citaplanner_core.database import db, work
 from citaplanner_core.testing.factories import make_client, make_professional, make_service
 
 TEN = datetime(2035, 3, 1, 10, tzinfo=UTC)
 HALF_HOUR = timedelta(minutes=30)
+PATIENCE = 30
 
 
 @dataclass(frozen=True)
@@ -75,3 +82,31 @@ def history(tenant: int, appointment_id: int) -> list[tuple[str, str]]:
             .order_by(AppointmentChange.id)
         )
         return [(row.event, row.by) for row in rows]
+
+
+def at_once(app: Flask, calls: Sequence[Callable[[], object]]) -> list[object]:
+    """Make all calls at the same moment, each in a thread with a context of its own; return results or refusals."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], object]) -> object:
+        with app.app_context():
+            barrier.wait(PATIENCE)
+            try:
+                return call()
+            except BookingError as refusal:
+                return type(refusal)
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def wait_for_a_waiter() -> None:
+    """Return when another connection to this database waits for a lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    deadline = time.monotonic() + PATIENCE
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:  # else one snapshot
+        while not connection.scalar(waiting):
+            assert time.monotonic() < deadline, "nobody waits"
+            time.sleep(0.01)

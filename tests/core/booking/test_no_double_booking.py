@@ -3,45 +3,35 @@
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
 
 from citaplanner_core.booking.appointments import cancel, complete, confirm, mark_no_show, reschedule
-from citaplanner_core.booking.errors import BookingError, NotAllowed, SlotTaken
+from citaplanner_core.booking.errors import NotAllowed, SlotTaken
 from citaplanner_core.booking.models import Appointment, Professional
-from citaplanner_core.database import db, work
+from citaplanner_core.database import work
 from citaplanner_core.hooks.types import AppointmentEvent
 from citaplanner_core.testing.factories import make_appointment, make_professional, make_tenant
 from tests.core.booking.processes import SLOTS
-from tests.core.booking.support import HALF_HOUR, TEN, Desk, history, open_desk, read
+from tests.core.booking.support import (
+    HALF_HOUR,
+    PATIENCE,
+    TEN,
+    Desk,
+    at_once,
+    history,
+    open_desk,
+    read,
+    wait_for_a_waiter,
+)
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 30
 MINUTE = timedelta(minutes=1)
-
-
-def at_once(app: Flask, calls: Sequence[Callable[[], object]]) -> list[object]:
-    """Make all calls at the same moment, each in a thread with a context of its own; return results or refusals."""
-    barrier = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], object]) -> object:
-        with app.app_context():
-            barrier.wait(PATIENCE)
-            try:
-                return call()
-            except BookingError as refusal:
-                return type(refusal)
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 # One after the other
@@ -216,15 +206,3 @@ def test_bookings_of_one_professional_queue(app: Flask, desk: Desk, engine: str)
             wait_for_a_waiter()
     rival.join(PATIENCE)
     assert [read(desk.tenant, made)["start"] for made in results if isinstance(made, int)] == [TEN + HALF_HOUR]
-
-
-def wait_for_a_waiter() -> None:
-    """Return when another connection to this database waits for a lock."""
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    deadline = time.monotonic() + PATIENCE
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:  # else one snapshot
-        while not connection.scalar(waiting):
-            assert time.monotonic() < deadline, "nobody waits"
-            time.sleep(0.01)
