@@ -2,8 +2,10 @@
 
 import copy
 import functools
+import gc
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,12 +38,20 @@ settings.register_profile("long", max_examples=4000)
 
 
 def pytest_configure() -> None:
-    """No setting of the person running the tests may reach them."""
+    """No setting of the person running the tests may reach them, nor a deafness to Ctrl-C that they started with."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith(("CITAPLANNER_", "CHATWOOT_", "SMTP_"))]:
         if not name.startswith("CITAPLANNER_TEST_"):
             del os.environ[name]
     for name in ("HOST", "PORT"):
         os.environ.pop(name, None)
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: looking through it for garbage took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

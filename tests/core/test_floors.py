@@ -2,8 +2,6 @@
 
 import ast
 import functools
-import io
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,15 +29,12 @@ def files() -> Iterator[Path]:
 
 def code(source: str) -> str:
     """Return a Python source without comments and docstrings, which may name examples."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    kept = "\n".join(token.string for token in tokens if token.type != tokenize.COMMENT)
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
         # A text that stands alone says something and does nothing.
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            segment = ast.get_source_segment(source, node)
-            assert segment is not None
-            kept = kept.replace(segment, "")
-    return kept
+            node.value.value = ""
+    return ast.unparse(tree)
 
 
 @functools.cache

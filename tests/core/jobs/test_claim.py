@@ -33,7 +33,7 @@ def take(app: Flask, limit: int = 10, **given: object) -> list[Claim]:
 
 
 def test_four_workers_take_each_row_once(app: Flask, tenant: int) -> None:
-    many(app, tenant, 2000)
+    many(app, tenant, 600)
 
     def drain(_: int) -> list[int]:
         taken = []
@@ -52,7 +52,7 @@ def test_four_workers_take_each_row_once(app: Flask, tenant: int) -> None:
 
 @pytest.mark.slow
 def test_processes_take_each_row_once(app: Flask, tenant: int, migrated_url: str) -> None:
-    many(app, tenant, 1000)
+    many(app, tenant, 400)
     command = [sys.executable, "-m", "tests.core.jobs.processes", "drain", migrated_url]
     processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     shares = [process.communicate(timeout=60)[0].split() for process in processes]

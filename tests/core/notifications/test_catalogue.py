@@ -83,24 +83,26 @@ def test_no_text_message_asks_for_a_carrier_s_stop_word() -> None:
             assert not re.search(asks, body, re.IGNORECASE), key
 
 
-def emptied() -> list[tuple[str, ...]]:
-    five = ("manageUrl", "bookingUrl", "panelUrl", "branchPhone", "branchAddress")
-    some = [subset for size in range(6) for subset in combinations(five, size)]
+def emptied(used: set[str]) -> list[tuple[str, ...]]:
+    """What may be empty together; of what stands in one sentence every combination that the text can tell apart."""
+    five = {"manageUrl", "bookingUrl", "panelUrl", "branchPhone", "branchAddress"} & used
+    some = [subset for size in range(6) for subset in combinations(sorted(five), size)]
     old = ("oldDate", "oldDateShort", "oldTime")
-    return [*some, *((name,) for name in MAY_BE_EMPTY), old, (*MAY_BE_EMPTY, *old)]
+    return [*some, *((name,) for name in MAY_BE_EMPTY if name in used), old, (*MAY_BE_EMPTY, *old)]
 
 
 @pytest.mark.parametrize(("code", "key", "family"), TEXTS)
 def test_no_holes_whatever_is_empty(code: str, key: str, family: TextFamily) -> None:
-    for names in emptied():
+    text = language(code).texts[key][family]
+    for names in emptied(names_in(text.body + (text.subject or ""))):
         empty = {name: "" for name in names if name != ALWAYS_NEEDED.get(key)}
         rendered = render(key, family=family, language=code, variables=values(code, **empty))
-        for text in (rendered.subject or "Hola", rendered.body):
-            trouble = re.search(r"\n{3}|  | \n| [,.;:)]|[,;:] ?[,.;:]|\.\.|\( |\(\)|[{}]|None|«»|“”", text)
-            assert trouble is None, (names, text)
-            assert not re.search(r"[,;:]$", text), (names, text)
-            assert not re.search(r"https://\S*[.,;:)](\s|$)", text), (names, text)
-            assert text[0].isupper() or text[0] in "¡¿$", (names, text)
+        for said in (rendered.subject or "Hola", rendered.body):
+            trouble = re.search(r"\n{3}|  | \n| [,.;:)]|[,;:] ?[,.;:]|\.\.|\( |\(\)|[{}]|None|«»|“”", said)
+            assert trouble is None, (names, said)
+            assert not re.search(r"[,;:]$", said), (names, said)
+            assert not re.search(r"https://\S*[.,;:)](\s|$)", said), (names, said)
+            assert said[0].isupper() or said[0] in "¡¿$", (names, said)
 
 
 # What a person reads
