@@ -18,8 +18,8 @@ from citaplanner_core.hooks import lifecycle
 ROUNDS = 3
 DELAY_SECONDS = 0.1
 THREADS = 16
-MESSAGES = 800
-FEW = 240
+MESSAGES = 480
+FEW = 120
 
 
 def run(folder: Path) -> list[str]:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import (
     DeclarativeBase,
     FromStatement,
@@ -118,6 +119,7 @@ class _Unit:
 
 
 _unit: ContextVar[_Unit | None] = ContextVar("citaplanner_unit", default=None)
+_untried: ContextVar[bool] = ContextVar("citaplanner_untried", default=False)
 _sqlite_writer = threading.Lock()
 
 
@@ -295,6 +297,23 @@ def work(tenant: int, *, write: bool = True) -> Iterator[TenantSession]:
 
 
 @contextmanager
+def swift_work(tenant: int) -> Iterator[TenantSession]:
+    """Open a unit like `work` in which, on PostgreSQL, each statement commits by itself, over an untried connection.
+
+    For reading, and one write at the end: it costs half the journeys. No savepoints and no locks. Whoever opens it does
+    all again in `work` when the connection turns out to be gone (`DBAPIError.connection_invalidated`).
+    """
+    token = _untried.set(True)
+    try:
+        with _open(_Unit(int(tenant), True)) as session:
+            if db.engine.dialect.name != "sqlite":
+                Session.connection(session, execution_options={"isolation_level": "AUTOCOMMIT"})
+            yield session
+    finally:
+        _untried.reset(token)
+
+
+@contextmanager
 def joined_work(tenant: int) -> Iterator[TenantSession]:
     """Join the open unit of this tenant, else open a writing one. Raises `WrongTenant` when another's is open."""
     unit = _unit.get()
@@ -347,7 +366,8 @@ def system_connection(reason: str, *, wakes: bool = False) -> Iterator[Connectio
 def single_statement(reason: str) -> Iterator[Connection]:
     """Open a unit like `system_connection` for one statement alone, which PostgreSQL commits by itself.
 
-    Without the journeys of BEGIN and COMMIT it costs a third. `reason` says why it knows no tenant.
+    Without the journeys of BEGIN and COMMIT it costs half. `reason` says why it knows no tenant. The connection is
+    untried, as in `swift_work`.
     """
     if db.engine.dialect.name == "sqlite":
         with system_connection(reason) as connection:
@@ -355,11 +375,12 @@ def single_statement(reason: str) -> Iterator[Connection]:
         return
     if _unit.get() is not None:
         raise NestedWork("a unit of work is open already")
-    token = _unit.set(_Unit(SYSTEM, write=True))
+    token, trust = _unit.set(_Unit(SYSTEM, write=True)), _untried.set(True)
     try:
         with db.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
     finally:
+        _untried.reset(trust)
         _unit.reset(token)
 
 
@@ -410,10 +431,22 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Give SQLite the rules that transactions, savepoints and foreign keys need; PostgreSQL has them."""
+    """Give SQLite the rules that transactions, savepoints and foreign keys need; PostgreSQL's connections are tried."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
+        return
+
+    def try_it(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:
+        """Replace a connection that is gone, and all of the pool with it."""
+        if _untried.get():
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError("the database server is gone") from error
+
+    event.listen(engine, "checkout", try_it)
 
 
 def init_database(app: Flask, url: str, *, threads: int) -> None:
@@ -422,7 +455,6 @@ def init_database(app: Flask, url: str, *, threads: int) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "pool_size": threads + 4,
         "max_overflow": 4,
-        "pool_pre_ping": not url.startswith("sqlite"),
     }
     db.init_app(app)
     with app.app_context():

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import (
     ClauseElement,
     ColumnElement,
+    Connection,
     Integer,
     Interval,
     and_,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from citaplanner_core.columns import UTCDateTime, server_clock
@@ -35,6 +37,7 @@ from citaplanner_core.database import (
     bound_tenant,
     database_now,
     single_statement,
+    system_connection,
     system_work,
     tenant_connection,
     utcnow,
@@ -99,19 +102,17 @@ def claim(
     if not 0 < lease_seconds <= MAX_LEASE_SECONDS:
         raise ValueError(f"a lease lasts more than 0 and at most {MAX_LEASE_SECONDS} seconds")
     token = (_HANDED_OVER if handed_over else "") + uuid4().hex
-    with single_statement("claim") as connection:
-        given: dict[str, Any] = {"limit": limit, "token": token, "counted": 0 if handed_over else 1}
-        lease, longest = timedelta(seconds=lease_seconds), timedelta(seconds=MAX_LEASE_SECONDS)
-        ours = connection.dialect.name == "sqlite"
-        if ours:
-            now = utcnow()
-            given |= {"now": now, "until": now + lease, "farthest": now + longest}
-        else:
-            given |= {"lease": lease, "longest": longest}
-        if skip and model.labels:
-            given["skip"] = list(skip)
-        statement = _claiming(_table(model), model.claimed_status, model.labels, skips=bool(skip), by_our_clock=ours)
-        rows = connection.execute(statement, given).all()
+    given: dict[str, Any] = {"limit": limit, "token": token, "counted": 0 if handed_over else 1}
+    if skip and model.labels:
+        given["skip"] = list(skip)
+    try:
+        with single_statement("claim") as connection:
+            rows = _claim_over(connection, model, given, lease_seconds)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        with system_connection("claim") as connection:
+            rows = _claim_over(connection, model, given, lease_seconds)
     claims = [
         Claim(row_id, tenant_id, token, attempt, tuple(str(label or "") for label in rest))
         for _, row_id, tenant_id, attempt, *rest in sorted(rows, key=lambda row: (row[0], row[1]))
@@ -119,6 +120,20 @@ def claim(
     for taken in claims if model.logged else ():
         log.debug(f"{model.logged}_claimed", **_facts(taken))
     return claims
+
+
+def _claim_over(
+    connection: Connection, model: type[Claimable], given: Mapping[str, Any], lease_seconds: float
+) -> Sequence[Any]:
+    lease, longest = timedelta(seconds=lease_seconds), timedelta(seconds=MAX_LEASE_SECONDS)
+    times: dict[str, Any] = {"lease": lease, "longest": longest}
+    ours = connection.dialect.name == "sqlite"
+    if ours:
+        now = utcnow()
+        times = {"now": now, "until": now + lease, "farthest": now + longest}
+    skips = "skip" in given
+    statement = _claiming(_table(model), model.claimed_status, model.labels, skips=skips, by_our_clock=ours)
+    return connection.execute(statement, {**given, **times}).all()
 
 
 def _facts(claim: Claim) -> dict[str, object]:

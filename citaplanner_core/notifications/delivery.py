@@ -12,10 +12,12 @@ from typing import Any
 
 import structlog
 from sqlalchemy import ClauseElement, bindparam, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from citaplanner_core.columns import server_clock
-from citaplanner_core.database import clock, database_now, db, single_statement, tenant_connection, work
+from citaplanner_core.database import clock, database_now, db, single_statement, swift_work, tenant_connection, work
+from citaplanner_core.hooks import dispatch
 from citaplanner_core.hooks.types import (
     Ambiguous,
     Askable,
@@ -39,7 +41,7 @@ from citaplanner_core.notifications.choice import (
     require_true,
     standing_of,
 )
-from citaplanner_core.notifications.facts import read_facts
+from citaplanner_core.notifications.facts import Facts, read_facts
 from citaplanner_core.notifications.models import (
     DELIVERED,
     FAILED,
@@ -132,26 +134,56 @@ class NotificationSource:
 
     def run(self, claim: loop.Claim) -> None:
         """Deliver one claimed notification and settle it. Never raises for what a channel does."""
-        with work(claim.tenant_id) as session:
-            try:
-                attempt = _prepare(session, claim)
-            except Verdict as verdict:
-                loop.settle(session, Notification, claim, verdict.status, reason=verdict.reason, error=verdict.error)
-                return
-            except Defer as wait:
-                values = {"reason": wait.reason, "error": wait.why, "attempt": claim.attempt - 1}
-                loop.release(session, Notification, claim, due=wait.until, **values)
-                return
-            except Wait as wait:
-                values = {"attempt": claim.attempt - 1, "lane": wait.lane, "reason": wait.reason}
-                loop.release(session, Notification, claim, due=wait.hold.until, error=wait.hold.error, **values)
-                return
+        attempt = _prepared(claim)
+        if attempt is None:
+            return
         outcome = _send(attempt)
         _settle(claim, attempt, outcome)
 
 
-def _prepare(session: Session, claim: loop.Claim) -> _Attempt:
+class _Unusual(Exception):
+    """What is to be read or written must be so in one transaction."""
+
+
+def _prepared(claim: loop.Claim) -> _Attempt | None:
+    """Return the attempt, which is written; None for what is not sent now, which is settled."""
+    try:
+        with swift_work(claim.tenant_id) as session:
+            return _decided(session, claim, at_once=db.engine.dialect.name == "postgresql")
+    except _Unusual:
+        pass
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        # What was written before the connection broke is found now as an attempt whose outcome nobody knows.
+    with work(claim.tenant_id) as session:
+        return _decided(session, claim, at_once=False)
+
+
+def _decided(session: Session, claim: loop.Claim, *, at_once: bool) -> _Attempt | None:
+    try:
+        return _prepare(session, claim, at_once=at_once)
+    except Verdict as verdict:
+        loop.settle(session, Notification, claim, verdict.status, reason=verdict.reason, error=verdict.error)
+    except Defer as wait:
+        values = {"reason": wait.reason, "error": wait.why, "attempt": claim.attempt - 1}
+        loop.release(session, Notification, claim, due=wait.until, **values)
+    except Wait as wait:
+        values = {"attempt": claim.attempt - 1, "lane": wait.lane, "reason": wait.reason}
+        loop.release(session, Notification, claim, due=wait.hold.until, error=wait.hold.error, **values)
+    return None
+
+
+def _is_unusual(facts: Facts) -> bool:
+    """Tell whether more than an attempt may have to be written: after trouble, for a pace."""
+    paced = any(gate.pace_of(channel) is not None for _, channel in dispatch.channels().values())
+    return paced or bool(facts.noted) or facts.last_id is not None or facts.intent.campaign_id is not None
+
+
+def _prepare(session: Session, claim: loop.Claim, *, at_once: bool) -> _Attempt:
     facts = read_facts(session, claim.id)
+    if at_once and _is_unusual(facts):
+        raise _Unusual
     intent = facts.intent
     rule = require_true(session, facts)
     recipient = addressee_of(facts, rule)
@@ -232,8 +264,12 @@ def _send(attempt: _Attempt) -> Receipt | Exception:
 def _settle(claim: loop.Claim, attempt: _Attempt, outcome: Receipt | Exception) -> None:
     plain = isinstance(outcome, Receipt) and not (attempt.in_trouble or attempt.may_fall_back)
     if isinstance(outcome, Receipt) and plain and db.engine.dialect.name == "postgresql":
-        _settle_at_once(claim, attempt, outcome)
-        return
+        try:
+            _settle_at_once(claim, attempt, outcome)
+            return
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
     with work(claim.tenant_id) as session:
         _settle_in(session, claim, attempt, outcome)
 
