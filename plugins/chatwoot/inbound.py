@@ -25,7 +25,7 @@ from citaplanner_core.notifications.delivery import advance
 from citaplanner_core.notifications.models import DELIVERED, FAILED, READ
 from citaplanner_core.notifications.staff import alert_staff
 from citaplanner_core.phones import parse_phone
-from plugins.chatwoot import accounts, reply, sightings, sync
+from plugins.chatwoot import accounts, reply, resting, sightings, sync
 from plugins.chatwoot.answers import Place, answer, may_reply
 from plugins.chatwoot.api import marker_of
 from plugins.chatwoot.channel import KEY
@@ -66,6 +66,7 @@ class _Account:
     branch_id: int | None
     inbox_trust: Mapping[str, str]
     create_clients: bool
+    rest_answered: bool
 
 
 def handle_event(context: JobContext) -> None:
@@ -98,8 +99,15 @@ def _account(session: Session, stored: ChatwootEvent) -> _Account | None:
     base_url, account_id = values["base_url"], values["account_id"]
     if account_id is None or accounts.account_ref(base_url, account_id) != stored.account_ref:
         return None
-    create_clients = bool(settings.read(session, PLUGIN)["create_clients"])
-    return _Account(base_url, account_id, branch_id, values["inbox_trust"], create_clients)
+    wishes = settings.read(session, PLUGIN)
+    return _Account(
+        base_url,
+        account_id,
+        branch_id,
+        values["inbox_trust"],
+        create_clients=bool(wishes["create_clients"]),
+        rest_answered=bool(wishes["rest_answered"]),
+    )
 
 
 class _Handler:
@@ -199,9 +207,12 @@ class _Handler:
         outcome = answer(self.session, place, message, who)
         spoken.intent, spoken.action = outcome.intent, outcome.action
         spoken.notification_id = outcome.notification.id if outcome.notification else None
+        rests = self.account.rest_answered and resting.is_settled(outcome)
         if outcome.reply is not None and may_reply(self.session, place):
             spoken.reply_key = outcome.reply_key
-            reply.enqueue_reply(self.session, place, outcome, self.account.branch_id)
+            reply.enqueue_reply(self.session, place, outcome, self.account.branch_id, rests=rests)
+        elif rests:
+            reply.enqueue_rest(self.session, place, self.account.branch_id)
         return f"{who.outcome} {outcome.action}"
 
     def _tell_staff(self, seen: Sighting, who: Match) -> None:

@@ -221,11 +221,11 @@ def _look_up(
         .limit(_MOST_HOLDERS)
     )
     link = None
-    for client, key, confidence, extension, *linked in session.execute(wanted) if numbers else ():
+    for client, key, confidence, extension, linked_id, rule in session.execute(wanted) if numbers else ():
         phone, vouched = numbers[key]
         sure = vouched and not extension and not phone.extension and "low" not in (confidence, phone.confidence)
         holders[client] = holders.get(client, False) or sure
-        link = _Link.of(*linked)
+        link = _Link.of(linked_id, rule)
     if link is None:
         found = session.execute(select(ChatwootContact.client_id, ChatwootContact.rule).where(linked_contact)).first()
         link = _Link.of(*found) if found else _Link(None, by_hand=False)

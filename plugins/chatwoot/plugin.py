@@ -23,7 +23,7 @@ from citaplanner_core.hooks.types import (
     Setting,
     TimelineEntry,
 )
-from plugins.chatwoot import demo, inbound, panel, people, reply, sync, timeline, watch, webhook
+from plugins.chatwoot import demo, inbound, panel, people, reply, resting, sync, timeline, watch, webhook
 from plugins.chatwoot import identity as identity
 from plugins.chatwoot import models as models
 from plugins.chatwoot.channel import ChatwootChannel
@@ -50,6 +50,7 @@ class ChatwootPlugin:
             inbound.EVENT: inbound.handle_event,
             people.FORGET: people.forget_echo,
             reply.REPLY: reply.post,
+            reply.REST: resting.rest,
             sync.SYNC: sync.sync_contact,
         }
 

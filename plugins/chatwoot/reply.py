@@ -1,5 +1,7 @@
 """The job `reply`: a reply to a client, or a note to the agents, is posted once into a conversation.
 
+The job `rest` follows where nobody has to look at the conversation any more.
+
 What is said was true when it was decided; it is left unsaid when that is long ago or the appointment has changed.
 """
 
@@ -39,14 +41,15 @@ from plugins.chatwoot.channel import STILL_AT_WORK
 from plugins.chatwoot.models import ChatwootContact, ChatwootConversation, ChatwootInteraction
 
 REPLY = "reply"
+REST = "rest"
 PLUGIN = "chatwoot"
 WORTH_SAYING = timedelta(hours=1)
 
 log = structlog.get_logger()
 
 
-def enqueue_reply(session: Session, place: Place, outcome: Outcome, branch_id: int | None) -> None:
-    """Have the reply of an outcome posted where the message came from."""
+def enqueue_reply(session: Session, place: Place, outcome: Outcome, branch_id: int | None, *, rests: bool) -> None:
+    """Have the reply of an outcome posted where the message came from; then the conversation `rests`, or not."""
     assert outcome.reply is not None
     appointment, notification = outcome.appointment, outcome.notification
     about = {"id": appointment.id, "version": appointment.version} if appointment else None
@@ -62,7 +65,26 @@ def enqueue_reply(session: Session, place: Place, outcome: Outcome, branch_id: i
         schedule_version=appointment.schedule_version if appointment else None,
         about=about,
         choice=outcome.choice.stored() if outcome.choice else None,
+        rests=rests,
+        answered=place.message_id,
     )
+
+
+def enqueue_rest(session: Session, place: Place, branch_id: int | None) -> None:
+    """Have the conversation rest, unless something comes after this message."""
+    payload = {
+        "account_ref": place.account_ref,
+        "branch_id": branch_id,
+        "conversation_id": place.conversation_id,
+        "answered": place.message_id,
+        "decided_at": utcnow().isoformat(),
+    }
+    _enqueue_rest(session, payload)
+
+
+def _enqueue_rest(session: Session, payload: Mapping[str, Any]) -> None:
+    key = f"{REST}:{payload['account_ref']}:{payload['conversation_id']}:{payload['answered']}"
+    enqueue(session, REST, payload, plugin=PLUGIN, dedupe_key=key)
 
 
 def note_shared_phone(
@@ -102,7 +124,7 @@ def post(context: JobContext) -> None:
     """
     said = context.payload
     with work(context.tenant_id, write=False) as session:
-        account, reason = _may_say(session, said)
+        account, reason = may_say(session, said)
     if account is None:
         log.warning("chatwoot_reply_dropped", marker=said["marker"], reason=reason)
         return
@@ -123,6 +145,9 @@ def post(context: JobContext) -> None:
         api.close()
     with work(context.tenant_id) as session:
         _record(session, said, message["id"])
+        if said.get("rests"):
+            names = ("account_ref", "branch_id", "conversation_id", "answered", "decided_at")
+            _enqueue_rest(session, {name: said[name] for name in names})
 
 
 def _post_once(api: ChatwootClient, said: Mapping[str, Any], *, first: bool) -> JSON:
@@ -134,8 +159,8 @@ def _post_once(api: ChatwootClient, said: Mapping[str, Any], *, first: bool) -> 
     return api.send_message(conversation_id, said["body"], private=said["private"], content_attributes={MARKER: marker})
 
 
-def _may_say(session: Session, said: Mapping[str, Any]) -> tuple[Account | None, str]:
-    """Return the account to post through, or None and why nothing is posted."""
+def may_say(session: Session, said: Mapping[str, Any]) -> tuple[Account | None, str]:
+    """Return the account to act through, or None and why nothing is done there."""
     if utcnow() - _decided_at(said) > WORTH_SAYING:
         return None, "too_old"
     if PLUGIN not in enabled_plugins(session):

@@ -31,4 +31,12 @@ SETTINGS = (
         default=False,
         env=None,
     ),
+    Setting(
+        "rest_answered",
+        "bool",
+        "Sacar de la cola lo ya contestado",
+        "Whether a conversation in which an answer was understood and done is snoozed until the client writes again.",
+        default=True,
+        env=None,
+    ),
 )
