@@ -61,7 +61,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Person:
-    """A line that can be brought in."""
+    """A line that can be brought in. Once it is, `client_id` is whose it became, `added` whether they are new."""
 
     line: int
     first_name: str
@@ -70,6 +70,8 @@ class Person:
     birthday: date | None
     notes: str
     phones: list[PhoneNumber]
+    client_id: int | None = None
+    added: bool = False
 
     @property
     def name_key(self) -> tuple[str, ...]:
@@ -138,17 +140,18 @@ def import_clients(session: Session, data: bytes) -> Outcome:
     batch: list[Person] = []
     for line, cells in lines:
         try:
-            batch.append(_person(line, cells, country))
+            batch.append(person_of(line, cells, country))
         except ValidationFailed as error:
             outcome.refused.append(Refusal(line, error.field or "", str(error).partition(": ")[2]))
         if len(batch) == BATCH:
-            _write(session, batch, outcome)
+            write_people(session, batch, outcome)
             batch = []
-    _write(session, batch, outcome)
+    write_people(session, batch, outcome)
     return outcome
 
 
-def _person(line: int, cells: Mapping[str, Sequence[str]], country: str) -> Person:
+def person_of(line: int, cells: Mapping[str, Sequence[str]], country: str) -> Person:
+    """Return the person of a line's cells, given by field; raise `ValidationFailed` naming the field at fault."""
     if "extra" in cells:
         raise ValidationFailed(
             "line", "has more cells than the first line: put a text that holds the separator in quotes"
@@ -209,10 +212,11 @@ def _day(written: str | None) -> date | None:
     raise ValidationFailed("birthday", f"{written!r} is no day that has been: write it like 1990-02-28 or 28/02/1990")
 
 
-def _write(session: Session, batch: Sequence[Person], outcome: Outcome) -> None:
-    """Write a batch: one question for who is there, then rows in bulk."""
+def write_people(session: Session, batch: Sequence[Person], outcome: Outcome) -> None:
+    """Write a batch and count what came of it: one question for who is there, then rows in bulk."""
     known = _known(session, batch)
     new: list[Person] = []
+    twins: list[tuple[Person, Person]] = []
     waiting: dict[tuple[str, tuple[str, ...]], Person] = {}
     for person in batch:
         marks = [(mark, person.name_key) for mark in _marks(person)]
@@ -223,9 +227,11 @@ def _write(session: Session, batch: Sequence[Person], outcome: Outcome) -> None:
             outcome.completed += changed
             outcome.unchanged += not changed
             known |= dict.fromkeys(marks, there)
+            person.client_id = there.id
             continue
         if twin is not None:
             _join(twin, person)
+            twins.append((twin, person))
             outcome.unchanged += 1
         else:
             new.append(person)
@@ -234,6 +240,8 @@ def _write(session: Session, batch: Sequence[Person], outcome: Outcome) -> None:
     session.flush()
     if new:
         _insert(session, new)
+    for twin, person in twins:
+        person.client_id = twin.client_id
     session.expunge_all()
 
 
@@ -300,6 +308,8 @@ def _insert(session: Session, people: Sequence[Person]) -> None:
     rows = [{name: getattr(person, name) for name in names} for person in people]
     made = insert(Client).returning(Client.id, sort_by_parameter_order=True)
     ids = session.scalars(made, rows).all()
+    for client, person in zip(ids, people, strict=True):
+        person.client_id, person.added = client, True
     numbers = [
         {"client_id": client, **_phone_row(phone)}
         for client, person in zip(ids, people, strict=True)

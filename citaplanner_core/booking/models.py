@@ -291,3 +291,21 @@ class AppointmentChange(TenantScoped, Base):
     old_start: Mapped[datetime | None]
     new_start: Mapped[datetime | None]
     at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class ImportedRow(TenantScoped, Base):
+    """What became of a row of another system, so that importing it again makes no double.
+
+    `source` names the system, `kind` is the table of ours and `row_id` the row there, also when it is gone since.
+    """
+
+    __tablename__ = "imported_row"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("tenant_id", "source", "kind", "original_id"),)
+
+    source: Mapped[str]
+    kind: Mapped[str]
+    original_id: Mapped[str]
+    row_id: Mapped[int] = mapped_column(BigId)

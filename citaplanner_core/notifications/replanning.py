@@ -143,10 +143,14 @@ def _supersede(session: Session, ids: Iterable[int]) -> set[int]:
 def request_replan(session: Session) -> None:
     """Have all appointments of the tenant follow the rules as this unit leaves them; done by a worker, in pieces."""
     count = session.scalar(select(func.count(Appointment.id)).where(*_concerned(database_now(session)))) or 0
-    spread = min(count / PER_SECOND, LONGEST_SPREAD.total_seconds())
-    payload = {"after": 0, "spread": spread if spread > 10 else 0}
+    payload = {"after": 0, "spread": _spread(count)}
     enqueue(session, REPLAN, payload, dedupe_key=REPLAN)
     enqueue(session, REPLAN, payload, dedupe_key=f"{REPLAN}:again", due=database_now(session) + SECOND_LOOK)
+
+
+def _spread(count: int) -> float:
+    seconds = min(count / PER_SECOND, LONGEST_SPREAD.total_seconds())
+    return seconds if seconds > 10 else 0
 
 
 def run_replan(context: JobContext) -> None:
@@ -168,9 +172,17 @@ def run_replan(context: JobContext) -> None:
 
 def replan_all(session: Session) -> None:
     """Re-plan all appointments at once, in this unit: for looking what would be, not for many thousands."""
-    ids = session.scalars(select(Appointment.id).where(*_concerned(database_now(session)))).all()
-    for first in range(0, len(ids), CHUNK):
-        replan(session, ids[first : first + CHUNK])
+    plan_many(
+        session, session.scalars(select(Appointment.id).where(*_concerned(database_now(session)))).all(), spread=0
+    )
+
+
+def plan_many(session: Session, appointment_ids: Sequence[int], *, spread: float | None = None) -> None:
+    """Plan any number of appointments in this unit, in pieces; `spread` as many messages need it, unless given."""
+    if spread is None:
+        spread = _spread(len(appointment_ids))
+    for first in range(0, len(appointment_ids), CHUNK):
+        replan(session, appointment_ids[first : first + CHUNK], spread=spread)
 
 
 def _concerned(now: datetime) -> tuple[Any, ...]:
