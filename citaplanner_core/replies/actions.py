@@ -214,11 +214,13 @@ class _Answer:
         return self._say("asked_which", "REPLY_ASK_WHICH")
 
     def _confirm(self, appointment: Appointment) -> Outcome:
+        # "Ok" to a reminder of what stands already is a courtesy, and needs no message of ours.
+        known = self.asked is not None and self.asked.question == "reminder" and appointment.status == CONFIRMED
         confirms = appointment.status == PENDING and self.tenant.confirmation != "staff"
         if confirms or appointment.answer != "yes":
             self._record("yes", appointment)
         if appointment.status == CONFIRMED:
-            return self._say("confirmed", "REPLY_CONFIRMED")
+            return self._say("confirmed", None if known else "REPLY_CONFIRMED")
         return self._say("left_to_staff", None if self.quiet else "REPLY_HUMAN", handled=False)
 
     def _cancel(self, appointment: Appointment) -> Outcome:

@@ -20,13 +20,31 @@ _WRONG_NUMBER = re.compile(
     r"|\b(?:ya )?no (?:tiene|usa|es su) (?:este|ese)? ?(?:numero|telefono|celular)\b"
     r"|\baqui no (?:vive|hay|es|trabaja) (?:ningun[a]? |nadie )"
     r"|\bno conozco a (?:es[ae]|nadie|ningun[a]?)\b"
+    r"|\b(?:este|ese|su) (?:mensaje|recado|aviso)s? (?:yo creo que |creo que )?"
+    r"no (?:es|era|fue|son|eran) (?:para )?(?:mi|mio|nosotros)\b"
+    r"|\b(?:no (?:es|era)|no (?:va|iba) dirigido) (?:para|a) mi\b(?! (?:cita|hij|espos|mam|pap))"
+    r"|\ba quien (?:busca|buscan|buscas)\b|\baqui no es\b"
+    r"|\b(?:esta|estan|estas) (?:escribiendo|hablando|marcando|mandando|contactando)(?:le)? (?:a|con) "
+    r"(?:otra persona|alguien mas)\b"
+    r"|\b(?:este|ese) (?:numero|telefono|celular) (?:ya )?no es (?:de |mio)"
+    r"|\b(?:numero|telefono|celular) (?:lo tenia|era de|es de|pertenecia a|ya no es de) (?:otra|la |el )"
+    r"|\bno (?:tengo|hice|he hecho|saque|agende) (?:ninguna )?cita (?:con ustedes|ahi|en ese lugar)\b"
 )
+_KEEPS_REMINDERS = re.compile(
+    r"[,.;]? ?\b(?:pero |y |but |mas )?(?:"
+    r"(?:nada mas|nomas|solo|solamente|unicamente|only|just|so) (?:quiero |avise\w* |mande\w* |quero )?.{0,24}?"
+    r"\b(?:recordatorios?|avisos?|citas?|reminders?|appointments?|lembretes?|consultas?)(?: de mis? citas?)?"
+    r"|(?:los )?(?:recordatorios|avisos)(?: de (?:mis? )?citas?)? si"
+    r"(?: los quiero| me interesan| esta bien| estan bien)?"
+    r"|(?:appointment )?reminders (?:are|is) (?:fine|ok|okay|good))[.!]*$"
+)
+"""What is said beside it when advertising alone is unwanted: reminders may come."""
 _NOT_ME = re.compile(r"\b(?:no soy|nao sou|(?:im|i am) not|this is not|this isnt) (?:la |el )?(\w{3,})")
 
 
 def ends_marketing(text: str | None) -> bool:
     """Tell whether a message asks for no more advertising, and for nothing else: reminders are to go on."""
-    reading = read(text or "", "")
+    reading = read(_KEEPS_REMINDERS.sub(" ", folded(text or "")), "")
     kinds = {item.kind for item in reading.items}
     return "marketing_out" in kinds and kinds <= AROUND | {"marketing_out", "glue", "no"} and not reading.misspelled
 
@@ -43,11 +61,11 @@ def denies_being(text: str | None, first_name: str) -> bool:
     Relatives who answer for somebody ("no soy Laura, soy su mamá") do not count, nor do answers about the appointment.
     """
     kinds = {item.kind for item in read(text or "", "").items}
+    plain = folded(text or "")
+    if kinds.isdisjoint(_STANDS_BY - {"relative", "yes"}) and _WRONG_NUMBER.search(plain):
+        return True
     if not kinds.isdisjoint(_STANDS_BY):
         return False
-    plain = folded(text or "")
-    if _WRONG_NUMBER.search(plain):
-        return True
     named = _NOT_ME.search(plain)
     return named is not None and (named[1] in folded(first_name).split() or named[1] not in PHRASES)
 

@@ -1,13 +1,21 @@
 """What a client means by an answer. Rules only: the same words always give the same intent.
 
-A message cancels, or ends all messages, only when every word of it is understood and none speaks against that; one
-word too many and the answer is `ask`. Confirming and moving are easily undone, and tolerate more.
+A message cancels, or ends all messages, only when every word of the clause that says so is understood, and nothing
+beside it speaks against that; one word too many and the answer is `ask`. Confirming and moving are easily undone, and
+tolerate more.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 from citaplanner_core.replies.cancelling import clearly_cancels
+from citaplanner_core.replies.clauses import (
+    asks_to_stop,
+    declines,
+    orders_cancelling,
+    promises_to_come,
+    wants_something_else,
+)
 from citaplanner_core.replies.negation import in_context, with_negations
 from citaplanner_core.replies.reading import Item, read
 from citaplanner_core.replies.vocabulary import AROUND, BOUNDARIES, CANCELS, MOVES, Kind
@@ -17,13 +25,30 @@ OPTIONS: dict[str, IntentName] = {"1": "confirm", "2": "reschedule", "3": "cance
 
 _MANY_WORDS = 60
 _CAN_I = frozenset(
-    ("puedo", "podria", "puede", "se puede", "se podria", "se podra", "can i", "could i", "posso", "da pra", "da para")
+    (
+        "puedo",
+        "podria",
+        "puede",
+        "se puede",
+        "se podria",
+        "se podra",
+        "no se puede",
+        "no se podria",
+        "no se podra",
+        "can i",
+        "could i",
+        "posso",
+        "da pra",
+        "da para",
+    )
 )
 _STOPPING: frozenset[Kind] = AROUND | {"opt_out", "opt_in", "glue", "yes", "want"}
 _AGREEING: frozenset[Kind] = AROUND | {
     "yes", "glue", "laugh", "object", "objects", "date", "name_next", "with", "want", "unknown", "not_cancel",
     "arrive", "place", "relative",
 }  # fmt: skip
+_SUPPOSING = frozenset(("si", "if", "como", "how"))
+_NOTING: frozenset[Kind] = AROUND | {"yes", "glue", "laugh", "object", "date"}
 _MEDICAL = frozenset(("medica", "medico", "dental"))
 """A "baja médica" is a sick note."""
 
@@ -88,12 +113,19 @@ class _Message:
     def picked(self) -> Intent | None:
         """The option whose number was sent, if there was a question and nothing else in the message disagrees."""
         numbers = {item.word for item in self.items if item.kind == "number"}
-        if not self.asked or len(numbers) != 1:
+        if self.asked and (number := self._the_first_or_second()):
+            return Intent(OPTIONS[number], 0.95)
+        if not self.asked or len(numbers) != 1 or self._counts():
             return None
+
         option = OPTIONS.get(numbers.pop())
         if option is None:
             return None
-        if self.has("no", "or", "question", "quoted"):
+        if self.has("or", "question", "quoted"):
+            return Intent("ask", 0.5)
+        if first := self._asked_first():
+            return first
+        if self.has("no"):
             return Intent("ask", 0.5)
         rest = [
             item
@@ -109,14 +141,52 @@ class _Message:
             return Intent(option, 0.98)
         if option == "reschedule" and kinds <= AROUND | MOVES | {"date", "propose", "want", "glue", "object"}:
             return Intent(option, 0.9)
+        if {i.kind for i in rest} <= AROUND | {"reason", "because", "glue"} and self.items[0].kind == "number":
+            return Intent(option, 0.9)
         said = _Message(rest, self.question, self.misspelled).intent()
         if said.name == option:
             return Intent(option, 0.95)
         return said if said.name in ("human", "late", "info", "opt_out") else Intent("ask", 0.5)
 
+    def _counts(self) -> bool:
+        """Whether the number says how many or which floor beside a plain answer: "confirmo 2 personas"."""
+        if not self.has("confirm", "attend") or self.kinds & CANCELS | self.kinds & MOVES:
+            return False
+        at = next(i for i, item in enumerate(self.items) if item.kind == "number")
+        beside = self.items[max(0, at - 1) : at + 2]
+        return any(item.kind in ("unknown", "relative") for item in beside)
+
+    def _the_first_or_second(self) -> str | None:
+        """ "El uno", or an option by itself after asking what it stands for: "¿con el 1 confirmo? pues 1"."""
+        marks = [i for i, item in enumerate(self.items[:-1]) if item.kind == "question"]
+        start = marks[-1] + 1 if marks else 0
+        said = [
+            item for item in self.items[start:] if item.kind not in AROUND and item.word not in ("pues", "entonces")
+        ]
+        named = [item.word for item in said if item.kind in ("number", "date")]
+        if len(named) != 1 or named[0] not in ("1", "2") or self.has("no", "or", "quoted"):
+            return None
+        if marks:
+            numbers = {item.word for item in self.items[:start] if item.word.isdigit()}
+            return named[0] if len(said) == 1 and numbers == set(named) else None
+        return named[0] if [item.word for item in said] == ["el", named[0]] else None
+
+    def _asked_first(self) -> Intent | None:
+        """ "2 por favor, no me dan permiso el jueves": an option by itself, and then why another time is wanted."""
+        if self.items[0].kind != "number" or self.items[0].word != "2":
+            return None
+        end = next((i for i, item in enumerate(self.items) if item.kind in BOUNDARIES), len(self.items))
+        alone = all(item.kind in AROUND for item in self.items[1:end])
+        if not alone or self.kinds <= AROUND | {"number"} or self.kinds & CANCELS:
+            return None
+        if self.has("confirm", "attend", "late", "human", "opt_out", "if", "hedge"):
+            return None
+        return Intent("reschedule", 0.85)
+
     def intent(self) -> Intent:
         for rule in (
-            self._stop_or_start, self._human, self._cancel, self._late, self._move, self._cannot_come, self._info,
+            self._stop_or_start, self._late_anyway, self._human, self._instead, self._cancel, self._decline,
+            self._come, self._early, self._late, self._move, self._unfit, self._cannot_come, self._info,
             self._undecided, self._wondering, self._denied, self._confirm,
         ):  # fmt: skip
             if found := rule():
@@ -138,7 +208,9 @@ class _Message:
             if name in self.kinds:
                 words = {item.word for item in self.items}
                 asks = _STOPPING | {"question"} if any(w.startswith(("me p", "nos p")) for w in words) else _STOPPING
-                if self.kinds <= asks and not self.misspelled and not words & _MEDICAL:
+                if self.misspelled or words & _MEDICAL:
+                    return Intent("ask" if "object" in self.kinds else "unknown", 0.5)
+                if self.kinds <= asks or asks_to_stop(self.items, name):
                     return Intent(name, 0.95)
                 appointment = CANCELS | MOVES | {"confirm", "attend", "cant", "object"}
                 return Intent("ask" if self.kinds & appointment else "unknown", 0.5)
@@ -150,21 +222,101 @@ class _Message:
     def _cancel(self) -> Intent | None:
         if not self.kinds & CANCELS and not self.has("drop"):
             return None
-        if not self.misspelled and clearly_cancels(self.items):
+        clear = clearly_cancels(self.items) or (self.told and orders_cancelling(self.items))
+        if clear and not self.misspelled and not wants_something_else(self.items):
             return Intent("cancel", self.sure(0.95 if "object" in self.kinds or self.asked else 0.9))
         if not self.kinds & CANCELS and "object" not in self.kinds:
             return None
+        if self._comes():
+            return self._come()
         costs = self.has("pay") or any(
             item.word.startswith(("cuant", "how much", "quanto", "hasta c")) for item in self.items
         )
-        return Intent("info", 0.6) if costs and self.has("info", "question") else self._ask()
+        if self.asked and not self.misspelled and self._may_i_because():
+            return Intent("cancel", self.sure(0.8))
+        asks = costs and self.has("info", "question")
+        supposes = any(item.word.startswith(("si ", "como ")) or item.word in _SUPPOSING for item in self.items)
+        return Intent("info", 0.6) if asks or (supposes and "question" in self.kinds) else self._ask()
+
+    def _may_i_because(self) -> bool:
+        """ "¿Puedo cancelar? Es que me salió trabajo" gives the reason, and so asks for it rather than about it."""
+        end = next((i for i, item in enumerate(self.items) if item.kind in BOUNDARIES), 0)
+        head, why = self.items[:end], self.items[end + 1 :]
+        asked = {item.kind for item in head} <= {"may", "cancel", "object", "glue", "polite", "please", "title"}
+        may = any(item.word in _CAN_I for item in head) and any(item.kind == "cancel" for item in head)
+        plain = {item.kind for item in why} <= AROUND | {"because", "reason", "glue", "cant"}
+        return asked and may and plain and any(item.kind == "reason" for item in why)
+
+    def _comes(self) -> bool:
+        return promises_to_come(self.items)
+
+    def _come(self) -> Intent | None:
+        if not self._comes() or not (self.told or self.has("confirm", "object")):
+            return None
+        return Intent("confirm", self.sure(0.95))
+
+    def _decline(self) -> Intent | None:
+        if self.misspelled or not (self.told or "object" in self.kinds):
+            return None
+        return Intent("cancel", self.sure(0.9)) if declines(self.items) else None
+
+    def _instead(self) -> Intent | None:
+        """ "Cancel this one and give me another day": the appointment is to move."""
+        if (
+            not self.kinds & CANCELS
+            or not self.told
+            or self.has("or", "if", "question", "quoted", "hedge", "laugh", "no")
+        ):
+            return None
+        at = next(i for i, item in enumerate(self.items) if item.kind in CANCELS)
+        after = self.items[at + 1 :]
+        links = [i for i, item in enumerate(after) if item.word in ("y", "e", "and") or item.kind in BOUNDARIES]
+        if not links or self.items[at].kind == "cancel_other" or self.unknown > 2 or self.has("attend", "confirm"):
+            return None
+        wanted = {item.kind for item in after[links[0] + 1 :]}
+        gives = "another" in wanted or "move" in wanted or "carry" in wanted and "date" in wanted
+        return Intent("reschedule", self.sure(0.75)) if gives else None
+
+    def _early(self) -> Intent | None:
+        """ "Llego 10 minutos antes" promises to come."""
+        early = any(item.word in ("antes", "before", "early") for item in self.items)
+        if not (early and self.told and self.has("arrive") and self.has("minutes")):
+            return None
+        if (
+            self.has("question", "may", "could", "propose", "cant", "no", "if", "or", "hedge", "another")
+            or self.unknown > 2
+        ):
+            return None
+        return Intent("confirm", self.sure(0.85))
+
+    def _late_anyway(self) -> Intent | None:
+        """Coming late is said beyond doubt, whatever else is told or asked."""
+        said = any(
+            item.kind == "late" and item.word not in ("tarde", "transito", "retraso", "late") for item in self.items
+        )
+        if (
+            not said
+            or self.kinds & (CANCELS | MOVES) - {"another"}
+            or self.has("hedge", "misfit", "propose", "or", "later")
+        ):
+            return None
+        if self.has("cant", "opt_out") or any(
+            item.word.startswith("no ") and item.kind == "late" for item in self.items
+        ):
+            return None
+        return Intent("late", self.sure(0.9)) if self.told or self.has("late") else None
 
     def _late(self) -> Intent | None:
         early = any(item.word in ("antes", "before", "early", "temprano") for item in self.items)
         soon = self.has("minutes") and not early and (self.has("arrive") or (self.told and not self.unknown))
         if "late" not in self.kinds and (not soon or self.kinds & MOVES):
             return None
-        if self.kinds & MOVES or self.has("cant", "no", "hedge") or (self.has("later") and not self.has("minutes")):
+        if (
+            self.kinds & MOVES
+            or self.has("cant", "hedge")
+            or ("no" in self.kinds and not soon)
+            or (self.has("later") and not self.has("minutes"))
+        ):
             return self._ask()
         return Intent("late", self.sure(0.95))
 
@@ -206,14 +358,26 @@ class _Message:
             and "question" in later
         )
         elsewhere = self.has("book") and any(item.word.startswith(("otra", "nueva", "a new")) for item in self.items)
-        if (elsewhere or offers and "date" in later) and not self.has("or", "if", "quoted"):
+        day_asked = self.has("date") and (self.has("propose") or ("may" in later and "date" in later))
+        if (elsewhere or offers and "date" in later or day_asked) and not self.has("or", "if", "quoted"):
             return Intent("reschedule", self.sure(0.75))
         return self._ask()
+
+    def _unfit(self) -> Intent | None:
+        """The day or hour does not suit, and no doubt is put on coming."""
+        if "misfit" not in self.kinds or not self.told or self.has("or", "if", "quoted", "confirm", "opt_out", "who"):
+            return None
+        for i, item in enumerate(self.items):
+            # "este no" is about the day only where nothing follows: "este no es mi número"
+            short = item.kind == "misfit" and item.word.count(" ") == 1
+            if short and any(after.kind not in AROUND for after in self.items[i + 1 : i + 2]):
+                return None
+        return Intent("reschedule", self.sure(0.8))
 
     def _info(self) -> Intent | None:
         if "info" not in self.kinds:
             return None
-        if self.has("confirm", "attend") or self.asked and self.has("yes"):
+        if self.has("hedge") and self.has("yes", "attend") or self.has("attend") and not self.has("question"):
             return self._ask()
         return Intent("info", self.sure(0.95))
 
@@ -246,6 +410,9 @@ class _Message:
             return self._ask()
         if self.has("object") or (self.told and self.has("date")):
             return Intent("info", self.sure(0.6))
+        denied = any(item.kind == "no" and item.word != "sin" for item in self.items)
+        if "question" in self.kinds and self.unknown > 1 and not denied and not self.has("who", "laugh", "opt_in"):
+            return Intent("info", 0.5)
         return Intent("unknown", 0.5)
 
     def _offers(self) -> bool:
@@ -278,6 +445,8 @@ class _Message:
             if not self.told and not self.has("confirm", "object"):
                 return self._ask()
             return Intent("confirm", self.sure(0.95))
+        if self.question == "reminder" and "yes" in self.kinds and self.kinds <= _NOTING:
+            return Intent("confirm", self.sure(0.8))
         if "yes" not in self.kinds or not self.asked:
             return None
         if self.kinds <= _AGREEING and not self._supposes() and self.unknown <= (4 if self._opens_with_yes() else 1):

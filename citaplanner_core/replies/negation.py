@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from citaplanner_core.replies.reading import Item
-from citaplanner_core.replies.vocabulary import BOUNDARIES, CANCELS, MOVES
+from citaplanner_core.replies.vocabulary import AROUND, BOUNDARIES, CANCELS, MOVES
 
 RATHER = frozenset(("mejor", "prefiero", "melhor", "prefiro"))
 INFINITIVES = ("ar", "arla", "arlo", "arme", "armela")
@@ -21,11 +21,18 @@ def with_negations(items: Sequence[Item]) -> list[Item]:
         if kind not in ("no", "cant", "cant_open"):
             continue
         reached = [j for j in _clause_after(items, i) if _negate(items, i, j, result)]
-        if kind == "cant_open":
+        if kind == "cant_open" and not reached and word in ("ya no", "siempre no") and _goes_on(items, i + 1):
+            result[i] = Item("glue", word)  # "ya no me duele" is about something else
+        elif kind == "cant_open":
             result[i] = Item("glue" if reached else "cant", word)
         elif kind == "no" and reached:
             result[i] = Item("glue", word)
     return result
+
+
+def _goes_on(items: Sequence[Item], start: int) -> bool:
+    """Whether a verb we do not know follows."""
+    return next((item.kind in ("unknown", "name_next") for item in items[start:] if item.kind != "glue"), False)
 
 
 def _clause_after(items: Sequence[Item], i: int) -> range:
@@ -72,6 +79,10 @@ def _leaves_cancelling(negation: Item, between: Sequence[Item], verb: str) -> bo
     return negation.word != "ya no" and bidden and (please or linked)
 
 
+def _stands_alone_at_the_end(items: Sequence[Item], i: int) -> bool:
+    return i > 0 and items[i - 1].kind in BOUNDARIES and all(item.kind in AROUND for item in items[i + 1 :])
+
+
 def in_context(items: list[Item]) -> list[Item]:
     """Settles words by what stands with them.
 
@@ -84,7 +95,9 @@ def in_context(items: list[Item]) -> list[Item]:
         if (
             kind == "hedge"
             and word == "si puedo"
-            and not kinds & (CANCELS | {"attend", "confirm", "arrive", "unknown"})
+            and (
+                _stands_alone_at_the_end(items, i) or not kinds & (CANCELS | {"attend", "confirm", "arrive", "unknown"})
+            )
         ):
             result[i] = Item("yes", word)
         elif kind == "may" and word in ("puede", "podria", "podra") and "please" in kinds:

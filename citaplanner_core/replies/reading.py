@@ -9,7 +9,16 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from citaplanner_core.replies.vocabulary import ABBREVIATIONS, AROUND, NOT_TYPOS, PHRASES, WHOLE, Kind
+from citaplanner_core.replies.vocabulary import (
+    ABBREVIATIONS,
+    AROUND,
+    NOT_TYPOS,
+    PATTERN_WORDS,
+    PATTERNS,
+    PHRASES,
+    WHOLE,
+    Kind,
+)
 
 LONGEST_TEXT = 600
 """Characters that are looked at; a text that has more is `Reading.long`."""
@@ -33,6 +42,11 @@ _TOKEN = re.compile(
     r"|(?P<mark>\S)"
 )
 _TITLE_DOT = re.compile(r"\b(dra?|sra?|srita|srta|lic|mrs?|ms)[.]")
+_I_CANCELLED = re.compile(r"\b(cancel|anul)é\b", re.IGNORECASE)
+_CANCELLED = re.compile(r"\bcanceló\b", re.IGNORECASE)
+"""The accent tells what was done from what is asked for; it is kept as the word of the past that Portuguese has."""
+_CANCEL_BY_EAR = re.compile(r"^(?:[kc]an[czs]el(?=[aeo])|[kc]acel(?=[aeo])|cancl(?=[aeo])|cancel(?=r$|rla$))")
+"""Misspellings that sound the same or lose a letter, and are no other word: "kansela", "cacelar", "canclar"."""
 _REPEATED = re.compile(r"([^\W\d_]{2,4}?)\1+")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
 _DOUBLED_END = re.compile(r"([^\W\d_])\1+$")
@@ -88,6 +102,7 @@ def _plain(text: str) -> str:
     text = _APOSTROPHE.sub("", text)
     if text.isascii():
         return text.lower()
+    text = _I_CANCELLED.sub(r"\1ei", _CANCELLED.sub("cancelou", unicodedata.normalize("NFC", text)))
     return _INVISIBLE.sub("", unicodedata.normalize("NFKD", text).casefold())
 
 
@@ -142,6 +157,9 @@ def _spelled(word: str) -> _Token:
     word = ABBREVIATIONS.get(word, word)
     if word in _WORDS:
         return _Token(None, word)
+    heard = _CANCEL_BY_EAR.sub(_cancel_spelled, word) if word[0] in "kc" else word
+    if heard in _CANCEL_WORDS:
+        return _Token(None, heard)
     short = _DOUBLED_END.sub(r"\1", _STRETCHED.sub(r"\1", word))
     for known in (short, _STRETCHED.sub(r"\1\1", word)):
         if known in _WORDS:
@@ -160,6 +178,10 @@ def _spelled(word: str) -> _Token:
     if meant is None:
         return _Token(None, word)
     return _Token("cancel_other" if meant in _CANCEL_WORDS else None, meant, misspelled=True)
+
+
+def _cancel_spelled(heard: re.Match[str]) -> str:
+    return "cancela" if heard.group() == "cancel" else "cancel"
 
 
 def _without_endearment(word: str) -> str | None:
@@ -203,11 +225,27 @@ def _match_phrases(tokens: list[_Token], language: str) -> list[Item]:
             longer = PHRASES.get(phrase)
             if longer is not None:
                 found, size = longer, end - start + 1
+        if word in PATTERNS:
+            found, size = _match_pattern(tokens, start, found, size)
         if size > 1:
             word = " ".join(token.word for token in tokens[start : start + size])
         items.append(_item(found, word, tokens[start + size : start + size + 1], language))
         start += size
     return items
+
+
+def _match_pattern(tokens: list[_Token], start: int, found: Kind | None, size: int) -> tuple[Kind | None, int]:
+    """Return the kind and length of the longest pattern that matches here, or what was found if none is longer."""
+    end = start
+    while end < len(tokens) and tokens[end].kind is None:
+        end += 1
+    words = "".join(f"{token.word} " for token in tokens[start:end])
+    for pattern, kind in PATTERNS[tokens[start].word]:
+        match = pattern.match(words)
+        length = match.group().count(" ") if match is not None else 0
+        if length > size or (length and found is None):
+            found, size = kind, length
+    return found, size
 
 
 def _item(kind: Kind | None, word: str, following: list[_Token], language: str) -> Item:
@@ -249,7 +287,7 @@ def _alone(items: list[Item], language: str) -> Kind | None:
     return WHOLE.get(" ".join(words)) or WHOLE.get(words[0] if len(set(words)) == 1 else "")
 
 
-_WORDS = frozenset(word for phrase in (*PHRASES, *WHOLE, *_NUMBER_WORDS) for word in phrase.split())
+_WORDS = frozenset(word for phrase in (*PHRASES, *WHOLE, *_NUMBER_WORDS) for word in phrase.split()) | PATTERN_WORDS
 _CANCEL_WORDS = frozenset(
     phrase for phrase, kind in PHRASES.items() if kind in ("cancel", "cancel_polite", "cancel_other")
 )

@@ -15,7 +15,7 @@ Kind = Literal[
     # what to do with the appointment
     "confirm", "confirm_other", "attend", "cant", "cant_open",
     "cancel", "cancel_polite", "cancel_other", "drop",
-    "move", "move_weak", "carry", "move_other", "another", "propose", "book",
+    "move", "move_weak", "carry", "move_other", "another", "misfit", "propose", "book",
     # everything else that gets an answer
     "human", "opt_out", "marketing_out", "opt_in", "late", "arrive", "info", "who", "pay",
     # how a request is put
@@ -39,6 +39,7 @@ BOUNDARIES: frozenset[Kind] = frozenset(("comma", "stop", "question"))
 CANCELS: frozenset[Kind] = frozenset(("cancel", "cancel_polite", "cancel_other"))
 MOVES: frozenset[Kind] = frozenset(("move", "move_weak", "carry", "another"))
 
+_WORD = re.compile(r"[a-z0-9]+")
 _CHOICE = re.compile(r"\(([^()]*)\)")
 
 
@@ -60,9 +61,51 @@ def _index(vocabulary: Mapping[Kind, str]) -> dict[str, Kind]:
     return {phrase: kind for kind, text in vocabulary.items() for phrase in phrases(text) if phrase}
 
 
+def _alternatives(text: str, separator: str) -> Iterator[str]:
+    """Split where the separator stands outside of brackets."""
+    depth, start = 0, 0
+    for i, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if char == separator and not depth:
+            yield text[start:i]
+            start = i + 1
+    yield text[start:]
+
+
+def _first_words(entry: str) -> set[str]:
+    entry = entry.strip()
+    if not entry.startswith("("):
+        return set(_WORD.findall(entry)[:1])
+    end = depth = 1
+    while depth:
+        depth += (entry[end] == "(") - (entry[end] == ")")
+        end += 1
+    end -= 1
+    rest = entry[end + 1 :]
+    return {word for option in _alternatives(entry[1:end], "|") for word in _first_words(f"{option} {rest}")}
+
+
+def _compiled(entry: str) -> re.Pattern[str]:
+    longest_first = _CHOICE.sub(lambda m: "(" + "|".join(sorted(m[1].split("|"), key=len, reverse=True)) + ")", entry)
+    spaced = _WORD.sub(r"\g<0>_", longest_first).replace(" ", "").replace("_", " ")
+    return re.compile(spaced.replace("(", "(?:"))
+
+
 _LISTED = tomllib.loads((files(__package__) / "words.toml").read_text("utf-8"))
 VOCABULARY: Mapping[Kind, str] = _LISTED["phrases"]
 PHRASES = _index(VOCABULARY)
 WHOLE = _index(_LISTED["alone"])
+_SETS: Mapping[str, str] = _LISTED["sets"]
+PATTERNS: dict[str, list[tuple[re.Pattern[str], Kind]]] = {}
+"""By the first word of what they match; the texts to match have a blank after every word."""
+PATTERN_WORDS: set[str] = set()
+for _kind, _text in _LISTED["patterns"].items():
+    for _name, _members in _SETS.items():
+        _text = _text.replace(f"<{_name}>", f"({'|'.join(phrases(_members))})")
+    PATTERN_WORDS.update(_WORD.findall(_text))
+    for _entry in _alternatives(" ".join(_text.split()), ","):
+        _pattern = _compiled(_entry)
+        for _word in _first_words(_entry):
+            PATTERNS.setdefault(_word, []).append((_pattern, _kind))
 ABBREVIATIONS: Mapping[str, str] = _LISTED["abbreviations"]
 """What people shorten when they type, and the words it stands for."""

@@ -193,6 +193,15 @@ def test_a_message_that_asked_nothing_is_not_followed_up(talk: Talk, question: s
     assert talk.say("confirmo mi cita").action == "confirmed"
 
 
+def test_ok_to_a_reminder_confirms_and_is_answered_only_where_it_was_open(talk: Talk) -> None:
+    talk.question = "reminder"
+    first = talk.say("ok, gracias")
+    assert (first.action, first.reply_key, talk.state()) == ("confirmed", "REPLY_CONFIRMED", ("CONFIRMED", "yes"))
+    talk.earlier = []  # the next reminder
+    again = talk.say("👍")
+    assert (again.action, again.handled, again.reply) == ("confirmed", True, None)
+
+
 def test_thanks_after_an_answer_need_nobody(talk: Talk) -> None:
     talk.say("1")
     for text in ("gracias", "ok", "👍", "Muchas gracias, buen día"):
