@@ -55,7 +55,7 @@ _SUBSTITUTES = frozenset(
 )
 _CONDITIONS = frozenset(("si", "se", "cuando", "aunque", "como", "donde", "when"))
 _INTENDED = frozenset(("iba", "ibamos", "queria", "queriamos", "pensaba", "pense", "tenia"))
-_NOT_A_DAY = frozenset(("ese dia", "esa hora", "ese horario", "esa fecha", "a las", "para las", "temprano"))
+_NOT_A_DAY = frozenset(("ese dia", "esa hora", "ese horario", "esa fecha", "a las", "para las", "temprano", "ayer"))
 _OPEN: frozenset[str] = frozenset(
     (
         *("no puedo", "no podemos", "no podria", "imposible", "no me es posible", "no es posible", "no sera posible"),
@@ -69,7 +69,22 @@ _NOT_ANY_MORE = frozenset(("ya no", "siempre no", "que siempre no"))
 _ANSWERS = frozenset(("no", "nop", "nope", "nel", "ok"))
 _OF_ANOTHER = frozenset(("un", "una", "tengo", "es", "este"))
 _TO = frozenset(("a", "la", "al", "mi", "de", "to", "my", "the", "el"))
-_OTHERS = ("va", "van", "ira", "iran", "asistira", "asistiran", "podra", "podran", "acudira", "acudiran")
+_OTHERS = (
+    "va",
+    "van",
+    "viene",
+    "vienen",
+    "vendra",
+    "vendran",
+    "ira",
+    "iran",
+    "asistira",
+    "asistiran",
+    "podra",
+    "podran",
+    "acudira",
+    "acudiran",
+)
 _LATER_ON = ("hablo", "marco", "llamo", "escribo", "aviso", "digo")
 
 
@@ -145,6 +160,9 @@ def declines(items: Sequence[Item]) -> bool:
     explained = any(item.kind == "reason" for item in items)
     if verbs <= _OPEN and not (explained and all(item.kind != "date" for item in items)):
         return False
+    elsewhere = any(verb.startswith(("ya ", "ya me ")) and " otr" in verb for verb in verbs)
+    if elsewhere and not all(_courteous(clause) for clause in rest):
+        return False
     somebody = any(word in verb.split() for verb in verbs for word in _OTHERS)
     return all(_only_explains(clause, i > at, somebody) for i, clause in enumerate(clauses) if clause in rest)
 
@@ -162,6 +180,8 @@ def _is_a_refusal(clause: Clause) -> bool:
     at = next(i for i, item in enumerate(clause) if item.kind == "cant")
     verb = clause[at].word
     before, after = clause[:at], clause[at + 1 :]
+    if verb.startswith(("no pude", "no pudimos")):
+        return False  # that was another time
     while before and before[-1].kind in ("date", "relative", "glue", "title", "because") and before[-1].word != "que":
         if before[-1].kind == "title" and len(before) > 1 and before[-2].word in ("la", "el"):
             return False  # it is the doctor who does not come
