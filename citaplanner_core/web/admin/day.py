@@ -25,19 +25,25 @@ def day() -> ResponseReturnValue:
         branch = chosen(branches, request.args.get("branch"))
         says = Moments(branch.zone, code())
         shown = read_day(request.args.get("day")) or says.today
-        only = request.args.get("professional", "")
-        diary = read_diary(session, branch, shown, int(only) if only.isdecimal() and len(only) < 19 else None)
+        only = chosen_person()
+        diary = read_diary(session, branch, shown, only)
         return page(
             "day.html",
             branches=branches,
             branch=branch,
             diary=diary,
             says=says,
-            only=only,
+            only=only or "",
             before=(shown - timedelta(days=1)).isoformat(),
             after=(shown + timedelta(days=1)).isoformat(),
             now=utcnow(),
         )
+
+
+def chosen_person() -> int | None:
+    """Return the id of the professional that the address asks for; None for all."""
+    text = request.args.get("professional", "")
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 def active_branches(session: Session) -> list[Branch]:

@@ -109,18 +109,14 @@ def read_diary(session: Session, branch: Branch, day: date, only: int | None = N
     probe = Hours(session, branch, *_ends(branch, day))
     starts, ends = probe.clock.moment(day), probe.clock.moment(day, DAY_MINUTES)
     opening = common(probe.opening, [(starts, ends)])
-    visits = _visits(session, starts, ends)
+    visits = visits_between(session, starts, ends)
     people = session.execute(
         select(Professional.id, Professional.name, Professional.active).order_by(Professional.name)
     )
     columns, off, names = [], [], []
-    has_hours = session.scalar(
-        select(WorkingHours.id)
-        .where(WorkingHours.branch_id == branch.id, WorkingHours.professional_id.is_(None))
-        .limit(1)
-    )
+    has_hours = has_opening_hours(session, branch)
     usual = [(probe.clock.moment(day, USUAL[0]), probe.clock.moment(day, USUAL[1]))]
-    shown = opening if has_hours is not None else common(opening, usual)
+    shown = opening if has_hours else common(opening, usual)
     here = [visit for visit in visits if visit.branch_id == branch.id and visit.status != CANCELLED]
     shown = joined([*shown, *((int(visit.start.timestamp()), int(visit.end.timestamp())) for visit in here)])
     for person, name, active in people:
@@ -132,7 +128,7 @@ def read_diary(session: Session, branch: Branch, day: date, only: int | None = N
             continue
         working = common(probe.working(person), [(starts, ends)])
         if at_home or (working and active):
-            pieces = list(_pieces(shown, working, opening, theirs, branch.id))
+            pieces = list(pieces_of(shown, working, opening, theirs, branch.id))
             columns.append(Column(person, name, pieces))
         else:
             off.append(name)
@@ -147,7 +143,7 @@ def read_diary(session: Session, branch: Branch, day: date, only: int | None = N
         ],
         closed=_closed(session, branch, day),
         is_open=bool(opening),
-        has_hours=has_hours is not None,
+        has_hours=has_hours,
         people=names,
     )
 
@@ -157,7 +153,8 @@ def _ends(branch: Branch, day: date) -> Span:
     return clock.moment(day), clock.moment(day, DAY_MINUTES) - 1
 
 
-def _visits(session: Session, starts: int, ends: int) -> list[Visit]:
+def visits_between(session: Session, starts: int, ends: int) -> list[Visit]:
+    """Return all visits of the tenant that lie between two moments, or reach into there, by start."""
     first, last = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
     rows = session.execute(
         select(  # columns: a busy day has a thousand of them
@@ -190,6 +187,12 @@ def _visits(session: Session, starts: int, ends: int) -> list[Visit]:
     ]
 
 
+def has_opening_hours(session: Session, branch: Branch) -> bool:
+    """Tell whether anybody said when the branch opens."""
+    found = select(WorkingHours.id).where(WorkingHours.branch_id == branch.id, WorkingHours.professional_id.is_(None))
+    return session.scalar(found.limit(1)) is not None
+
+
 def _closed(session: Session, branch: Branch, day: date) -> str | None:
     found = select(Closure.name).where(
         Closure.first_day <= day,
@@ -199,9 +202,10 @@ def _closed(session: Session, branch: Branch, day: date) -> str | None:
     return session.scalar(found.order_by(Closure.id).limit(1))
 
 
-def _pieces(
+def pieces_of(
     shown: Sequence[Span], working: Sequence[Span], opening: Sequence[Span], visits: Sequence[Visit], branch_id: int
 ) -> Iterator[Piece]:
+    """Give what follows what of a professional's day, all spans of it, from the first to the last that is `shown`."""
     if not shown:
         return
     blocked = joined(visit.blocked for visit in visits if visit.status in LIVE_STATES)

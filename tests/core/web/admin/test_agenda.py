@@ -1,5 +1,6 @@
 """The agenda of a day, and times as staff types them."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from citaplanner_core.testing.factories import (
 )
 from citaplanner_core.web.admin.diary import Diary, read_diary
 from citaplanner_core.web.admin.moments import Moments, UnreadTime
+from citaplanner_core.web.admin.week import read_week
 from tests.core.web.admin.support import desk_of
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"])
@@ -90,6 +92,55 @@ def test_a_day_is_what_follows_what_for_each_professional(app: Flask, tenant: in
     assert (sunday.is_open, list(sunday.columns)) == (False, [])
     assert (closed.closed, closed.is_open) == ("Feriado", False)
     assert told(closed, "Laura")[0] == "appointment 10:00-11:00", "what is booked stays to be seen"
+
+
+@on_sqlite
+def test_a_week_is_seven_days_of_all_or_of_one(app: Flask, tenant: int) -> None:
+    said: list[str] = []
+    with work(tenant) as session:
+        branch = session.scalars(select(Branch)).one()
+        set_hours(session, open_hours((9, 14)), branch_id=branch.id)
+        laura, marco = make_professional(session, name="Laura"), make_professional(session, name="Marco")
+        close(session, first_day=MONDAY + timedelta(days=2), name="Feriado")
+        facial = make_service(session, duration_minutes=60)
+        empty = count_queries(said, lambda: read_week(session, branch, MONDAY))
+        client = make_client(session, first_name="Rosa", last_name="Mar")
+        for day, hour, who in ((0, 10, laura), (0, 9, marco), (6, 23, laura), (7, 10, laura), (-1, 10, marco)):
+            start = at(hour) + timedelta(days=day)
+            make_appointment(session, start=start, professional=who, service=facial, client=client)
+        make_appointment(session, start=at(12), professional=laura, status=CANCELLED)
+        assert count_queries(said, lambda: read_week(session, branch, MONDAY)) == empty <= 8
+        week = read_week(session, branch, MONDAY + timedelta(days=4))
+        only = read_week(session, branch, MONDAY, laura.id)
+        marco_id = marco.id
+    assert [one.day for one in week.days] == [MONDAY + timedelta(days=number) for number in range(7)]
+    assert [one.visits for one in week.days] == [2, 0, 0, 0, 0, 0, 1]
+    assert [one.works for one in week.days] == [True, *[False] * 6]
+    assert [one.closed for one in week.days] == [None, None, "Feriado", *[None] * 4]
+    assert [piece.kind for piece in only.days[0].pieces] == ["free", "appointment", "free"]
+    assert [name for _, name in only.people] == ["Laura", "Marco"]
+    desk = desk_of(app, tenant, "read-only")
+    page = desk.get(f"/admin/week?day={MONDAY}").text
+    for shown in ("Semana: lun 3 mar", "Rosa Mar", "Marco · ", "2 citas", "Día cerrado: Feriado", "day=2031-03-10"):
+        assert shown in page, shown
+    assert f'href="/admin/?day={MONDAY}"' in page
+    assert f'href="/admin/week?day={MONDAY}"' in desk.get(f"/admin/?day={MONDAY}").text
+    alone = desk.get(f"/admin/week?day={MONDAY}&professional={marco_id}&lang=en").text
+    assert ("No appointments" in alone, "Not working" in alone, "Laura · " in alone) == (False, True, False)
+    assert desk.get("/admin/week?day=9999-99-99&branch=x&professional=x").status_code == 200
+
+
+def count_queries(said: list[str], deed: Callable[[], object]) -> int:
+    """How many statements it takes."""
+    said.clear()
+
+    def note(*arguments: Any) -> None:
+        said.append(arguments[2])
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    deed()
+    event.remove(db.engine, "before_cursor_execute", note)
+    return len(said)
 
 
 @on_sqlite
