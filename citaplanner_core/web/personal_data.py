@@ -7,6 +7,7 @@ figures stay true.
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -102,14 +103,15 @@ def erase_client(session: Session, client_id: int) -> Client:
     if coming:
         raise NotAllowed(f"they have {len(coming)} appointments to come (first: {coming[0]}): cancel them, then erase")
     known = _known(session, client)
+    earlier = _with_earlier_addresses(session, client, known)
     wards = session.scalars(select(Client.id).where(Client.responsible_id == client_id)).all()
     session.execute(update(Client).where(Client.id.in_(wards)).values(responsible_id=None), execution_options=_QUIET)
     _clear_appointments(session, ids)
-    _clear_messages(session, client_id, ids, known)
-    _clear_elsewhere(session, client_id, ids, known)
+    _clear_messages(session, client_id, ids, earlier)
+    _clear_elsewhere(session, client_id, ids, earlier)
     _ask(session, "client_erased", client_id=client_id, known=known)
     _clear_plugin_rows(session, client_id)
-    _clear_client(session, client)
+    _clear_client(session, client, earlier)
     session.expire_all()
     for ward in wards:
         replanning.replan_client(session, ward)
@@ -133,6 +135,20 @@ def _known(session: Session, client: Client) -> ErasedClient:
         phones=tuple(dict.fromkeys(spellings)),
         match_keys=tuple(sorted({phone.match_key for phone in own})),
     )
+
+
+def _with_earlier_addresses(session: Session, client: Client, known: ErasedClient) -> ErasedClient:
+    """Add the numbers and addresses that they were written to at and no longer have; nor has anybody else now."""
+    written = (
+        select(Delivery.address_key)
+        .join(Notification, Notification.id == Delivery.notification_id)
+        .where(Notification.recipient_id == client.id, Delivery.address_key.is_not(None))
+    )
+    found = {one for one in session.scalars(written.distinct()) if one}
+    found -= set(session.scalars(select(ClientPhone.match_key).where(ClientPhone.match_key.in_(found))))
+    found -= {(one or "").lower() for one in session.scalars(select(Client.email).where(Client.email.in_(found)))}
+    keys = tuple(sorted(found))
+    return replace(known, phones=(*known.phones, *keys), match_keys=(*known.match_keys, *keys))
 
 
 def _others_numbers(session: Session, client: Client) -> set[str]:
@@ -170,12 +186,15 @@ def _clear_messages(session: Session, client_id: int, ids: Sequence[int], known:
     to_staff = Notification.staff_contact_id.is_not(None)
     bodies = select(Delivery.notification_id).join(Notification, Notification.id == Delivery.notification_id)
     mentioned = bodies.where(to_staff, _mentions(known, Delivery.body, Delivery.subject))
+    notices = or_(StaffNotice.appointment_id.in_(ids), _mentions(known, StaffNotice.facts, StaffNotice.subject))
+    digests = select(StaffNotice.notification_id).where(notices, StaffNotice.notification_id.is_not(None))
     named = select(Notification.id).where(to_staff, _mentions(known, Notification.variables, Notification.message))
     about = or_(
         Notification.recipient_id == client_id,
         Notification.appointment_id.in_(ids),
         Notification.id.in_(session.scalars(mentioned).all()),
         Notification.id.in_(session.scalars(named).all()),
+        Notification.id.in_(session.scalars(digests).all()),  # also under a name they had before
     )
     told = session.scalars(select(Notification.id).where(about)).all()
     waiting = update(Notification).where(
@@ -186,10 +205,8 @@ def _clear_messages(session: Session, client_id: int, ids: Sequence[int], known:
     session.execute(update(Notification).where(Notification.id.in_(told)).values(texts), execution_options=_QUIET)
     said = {"body": "", "subject": None, "address_key": None, "error": None}
     session.execute(update(Delivery).where(Delivery.notification_id.in_(told)).values(said), execution_options=_QUIET)
-    notices = update(StaffNotice).where(
-        or_(StaffNotice.appointment_id.in_(ids), _mentions(known, StaffNotice.facts, StaffNotice.subject))
-    )
-    session.execute(notices.values(facts={}, subject=None), execution_options=_QUIET)
+    told_of = update(StaffNotice).where(notices).values(facts={}, subject=None)
+    session.execute(told_of, execution_options=_QUIET)
 
 
 def _clear_elsewhere(session: Session, client_id: int, ids: Sequence[int], known: ErasedClient) -> None:
@@ -216,13 +233,14 @@ def _clear_plugin_rows(session: Session, client_id: int) -> None:
                 session.execute(delete(mapper.class_).where(column == client_id), execution_options=_QUIET)
 
 
-def _clear_client(session: Session, client: Client) -> None:
+def _clear_client(session: Session, client: Client, known: ErasedClient) -> None:
     stops = [stop.id for stop in opt_outs_of(session, client.id)]
     others = _others_numbers(session, client)
     session.execute(
         delete(OptOut).where(OptOut.id.in_(stops), or_(OptOut.address.is_(None), OptOut.address.not_in(others))),
         execution_options=_QUIET,
     )
+    session.execute(delete(OptOut).where(OptOut.address.in_(known.match_keys)), execution_options=_QUIET)
     session.execute(delete(Consent).where(Consent.client_id == client.id), execution_options=_QUIET)
     client.phones.clear()
     language = session.get_one(Tenant, current_tenant()).language

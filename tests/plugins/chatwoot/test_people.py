@@ -9,13 +9,15 @@ from sqlalchemy import String, cast, delete, select
 from sqlalchemy.orm import Session
 
 from citaplanner_core.booking import appointments as verbs
+from citaplanner_core.booking.clients import add_phone, remove_phone, update_client
 from citaplanner_core.booking.errors import NotAllowed
 from citaplanner_core.booking.models import Appointment, Client
 from citaplanner_core.database import Base, system_connection, utcnow, work
-from citaplanner_core.hooks.types import InboundMessage
+from citaplanner_core.hooks.types import InboundMessage, JobContext
 from citaplanner_core.jobs.models import Job
 from citaplanner_core.notifications.consents import record_consent
 from citaplanner_core.notifications.opt_outs import opt_out
+from citaplanner_core.notifications.staff import alert_staff, watch
 from citaplanner_core.notifications.staff_models import StaffContact
 from citaplanner_core.replies.inbound import receive
 from citaplanner_core.testing.factories import make_client
@@ -110,6 +112,33 @@ def test_a_person_is_shown_all_and_then_gone(told: tuple[Loop, int]) -> None:
     assert mentions(*NEEDLES) == {}
     attributes = loop.chatwoot.ok("GET", f"/contacts/{contact}")["payload"]["custom_attributes"]
     assert not [key for key in written if attributes.get(key) is not None]
+
+
+@on_sqlite
+def test_earlier_names_and_numbers_go_too(told: tuple[Loop, int]) -> None:
+    loop, client = told
+    with work(loop.tenant) as session:
+        kinds = {"appointment_booked": "digest", "contact_ambiguous": "digest"}
+        session.add(StaffContact(name="Jefe", email="jefe@example.com", digest_at="00:00", alerts=kinds))
+        session.flush()
+        appointment = session.scalars(select(Appointment.id)).one()
+        alert_staff(session, "appointment_booked", appointment_id=appointment)
+    watch(JobContext(loop.tenant, 1, 1, {}))
+    loop.settle()
+    with work(loop.tenant) as session:
+        update_client(session, client, first_name="Otra", last_name="Persona", email="otra@example.com")
+        row = session.get_one(Client, client)
+        remove_phone(session, client, row.phones[0].id)
+        add_phone(session, row, OTHERS)
+    loop.settle()
+    assert {"delivery", "notification", "idempotency_key"} <= mentions(*NEEDLES).keys()
+    with work(loop.tenant) as session:
+        erase_client(session, client)
+    loop.settle()
+    loop.settle(within=people.ECHO.total_seconds() + 1)
+    with work(loop.tenant) as session:
+        session.execute(delete(Job).where(Job.status == "DONE"))
+    assert mentions(*NEEDLES) == {}
 
 
 def test_a_number_of_two_stays_the_others(app: Flask, tenant: int) -> None:
