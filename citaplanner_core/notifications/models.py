@@ -50,6 +50,7 @@ PLANNED_KEY = "appointment:"
 """What the key of a notification begins with that a rule planned for an appointment."""
 
 SETTLED = text("status NOT IN ('PENDING', 'SENDING')")
+REPEATS = text("retry_of IS NOT NULL")
 """The condition of the index over rows that left the queue, which planning and claiming do not have to keep."""
 
 
@@ -88,6 +89,7 @@ class Notification(Claimable, Base):
             Index(None, "tenant_id", "recipient_id"),
             Index(None, "tenant_id", "staff_contact_id"),
             Index("ix_notification_settled", "changed_at", postgresql_where=SETTLED, sqlite_where=SETTLED),
+            Index("ix_notification_repeats", "tenant_id", "retry_of", postgresql_where=REPEATS, sqlite_where=REPEATS),
         )
 
     type: Mapped[str]
