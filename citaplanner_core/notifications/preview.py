@@ -88,7 +88,9 @@ def preview(
     else:
         own_texts.check(place, subject=subject, body=body)
         text = own_texts.own_text(ours, subject=subject, body=body)
-    values = _values(session, tenant, code, appointment) | given_variables(given or {}, tenant, language_code=code)
+    values = sample_values(session, tenant, code, appointment) | given_variables(
+        given or {}, tenant, language_code=code
+    )
     rendered = render_text(text, family=family, variables=values)
     if family != "short":
         return Preview(rendered.subject, rendered.body, rendered.question, None, _warnings(key, family, ours, text))
@@ -113,7 +115,10 @@ def _warnings(
     return tuple(found)
 
 
-def _values(session: Session, tenant: Tenant, code: str, appointment: Appointment | None) -> dict[str, object]:
+def sample_values(
+    session: Session, tenant: Tenant, code: str, appointment: Appointment | None = None
+) -> dict[str, object]:
+    """Return a value for every variable: an appointment's, else samples; empty for what is often not known."""
     now = database_now(session)
     spanish = PLACEHOLDERS["es"]
     empty: dict[str, object] = dict.fromkeys(KNOWN_NAMES, "")

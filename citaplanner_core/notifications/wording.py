@@ -1,19 +1,20 @@
 """What a notification says: the text of its type in the recipient's language, filled with what is true now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypedDict
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from citaplanner_core.database import database_now
 from citaplanner_core.hooks.types import Channel, Recipient, TextFamily
 from citaplanner_core.notifications import variables
 from citaplanner_core.notifications.choice import Verdict
-from citaplanner_core.notifications.facts import Facts, Standing
+from citaplanner_core.notifications.facts import Facts, Standing, read_facts
 from citaplanner_core.notifications.links import new_link
-from citaplanner_core.notifications.models import FAILED
+from citaplanner_core.notifications.models import FAILED, SENDING, Delivery
 from citaplanner_core.notifications.own_texts import OwnText, best_text, choose_text
 from citaplanner_core.notifications.shapes import Business, Person, Visit
 from citaplanner_core.notifications.sms import fold
@@ -82,23 +83,16 @@ def say(
     """
     how: _Place = {"channel": channel, "family": family, "language": language, "tone": tenant.tone}
     text = choose_text(session, key, **how) if own is None else best_text(own, key, **how)
-    given = dict(more or {})
-    old = given.pop("oldStart", None)
-    values: dict[str, object] = {"businessName": tenant.name}
-    if client is not None:
-        values |= variables.client_variables(client, tenant)
-    if appointment is not None:
-        asks_link = "manageUrl" in (message or "") or (message is None and "manageUrl" in names_in(text.body))
-        values |= variables.appointment_variables(
-            appointment,
-            tenant,
-            language_code=language,
-            now=now or database_now(session),
-            old_start=datetime.fromisoformat(str(old)) if old else None,
-            manage_url=new_link(session, appointment) if asks_link else "",
-            recipient=client,
-        )
-    values |= variables.given_variables(given, tenant, language_code=language)
+    values = _values(
+        session,
+        tenant=tenant,
+        language=language,
+        client=client,
+        appointment=appointment,
+        more=more or {},
+        now=now,
+        with_link="manageUrl" in (message or "") or (message is None and "manageUrl" in names_in(text.body)),
+    )
     try:
         rendered = render_text(text, family=family, variables=values, message=message)
     except TemplateError:
@@ -106,3 +100,65 @@ def say(
             raise
         rendered = render(key, family=family, language=language, tone=tenant.tone, variables=values)
     return replace(rendered, body=fold(rendered.body)) if family == "short" and tenant.folds_sms else rendered
+
+
+def _values(
+    session: Session,
+    *,
+    tenant: Business,
+    language: str,
+    client: Person | None,
+    appointment: Visit | None,
+    more: Mapping[str, object],
+    now: datetime | None,
+    with_link: bool,
+) -> dict[str, object]:
+    given = dict(more)
+    old = given.pop("oldStart", None)
+    values: dict[str, object] = {"businessName": tenant.name}
+    if client is not None:
+        values |= variables.client_variables(client, tenant)
+    if appointment is not None:
+        values |= variables.appointment_variables(
+            appointment,
+            tenant,
+            language_code=language,
+            now=now or database_now(session),
+            old_start=datetime.fromisoformat(str(old)) if old else None,
+            manage_url=new_link(session, appointment) if with_link else "",
+            recipient=client,
+        )
+    return values | variables.given_variables(given, tenant, language_code=language)
+
+
+def message_values(
+    session: Session, notification_id: int, names: Collection[str], language: str
+) -> dict[str, str] | None:
+    """Return what variables say in a client's notification now, each in one line, empty where nothing is known.
+
+    For a channel whose provider sends texts of its own and takes only values, such as WhatsApp's templates. None: this
+    notification has words of its own, which no other text may stand for. A link is made where `manageUrl` is asked for.
+    """
+    facts = read_facts(session, notification_id)
+    if facts.intent.message is not None:
+        return None
+    values = _values(
+        session,
+        tenant=facts.tenant,
+        language=language,
+        client=facts.recipient,
+        appointment=facts.visit,
+        more=facts.intent.variables,
+        now=facts.now,
+        with_link="manageUrl" in names,
+    )
+    return {name: " ".join(str(values.get(name) or "").split()) for name in names}
+
+
+def retell(session: Session, notification_id: int, channel: str, body: str) -> None:
+    """Note what the attempt under way says instead of its text: an operator reads what the client reads."""
+    session.execute(
+        update(Delivery)
+        .where(Delivery.notification_id == notification_id, Delivery.channel == channel, Delivery.status == SENDING)
+        .values(body=body)
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from citaplanner_core.hooks.types import (
     TextFamily,
 )
 from citaplanner_core.notifications.models import Delivery
+from citaplanner_core.notifications.wording import retell
 from plugins.chatwoot import contacts, conversations, inspection, journal
 from plugins.chatwoot.accounts import Account, IncompleteAccount, client_for, effective
 from plugins.chatwoot.api import (
@@ -37,6 +39,7 @@ from plugins.chatwoot.api import (
 from plugins.chatwoot.conversations import Errand
 from plugins.chatwoot.locks import Busy
 from plugins.chatwoot.models import ChatwootConversation
+from plugins.chatwoot.whatsapp import TemplateStandIn
 
 KEY = "chatwoot"
 STILL_AT_WORK = timedelta(seconds=5)
@@ -73,19 +76,29 @@ class ChatwootChannel:
     def send(self, message: Message, settings: Settings) -> Receipt:
         """Write the message once, with its key as a marker.
 
-        Two calls when the conversation is known. Nothing was said yet when finding or making contact and conversation
-        fails, so whatever happens there may be tried again.
+        Two calls when the conversation is known; one more, for the state of the template, where the 24-hour window is
+        closed and a WhatsApp template stands for the text. Nothing was said yet when finding or making contact and
+        conversation fails, so whatever happens there may be tried again.
         """
         with _errand(message) as errand:
+            stand_in = TemplateStandIn(message, errand.account)
             try:
-                conversation = conversations.reach(errand)
+                conversation = conversations.reach(replace(errand, stand_in=stand_in))
             except Busy:
                 raise Retry("another message to the same person is just being prepared", after=1) from None
             except ChatwootError as error:
                 raise _failure(error) from error
+            template_params = None
+            if conversations.is_closed(conversation) and stand_in.said is not None:
+                message, template_params = replace(message, body=stand_in.said.text), stand_in.said.params
+                with work(message.tenant_id) as session:
+                    retell(session, message.notification_id, KEY, message.body)
             try:
                 sent = errand.api.send_message(
-                    conversation["id"], message.body, content_attributes={MARKER: message.key}
+                    conversation["id"],
+                    message.body,
+                    content_attributes={MARKER: message.key},
+                    template_params=template_params,
                 )
             except ChatwootError as error:
                 raise _failure(error, said=True) from error

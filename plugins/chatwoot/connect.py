@@ -23,6 +23,7 @@ from plugins.chatwoot.conversations import WINDOWED
 from plugins.chatwoot.inspection import Found, Problem, inspect, opened
 from plugins.chatwoot.matcher import trust_of
 from plugins.chatwoot.models import ChatwootConfig
+from plugins.chatwoot.whatsapp import WHATSAPP, templates_in
 
 PATH = "/api/webhooks/chatwoot"
 WEBHOOK_NAME = "CitaPlanner"
@@ -153,6 +154,10 @@ def about_inbox(account: Account, inbox: JSON) -> str:
     text = f"{inbox['id']} {inbox.get('name')} ({kind})"
     if inbox.get("channel_type") in WINDOWED or inbox.get("medium") == "whatsapp":
         text += "; clients get messages here only within 24 hours after they wrote"
+    if inbox.get("channel_type") == WHATSAPP:
+        found = templates_in(inbox)
+        approved = sum(one.status == "APPROVED" for one in found)
+        text += f", later by template: {approved} of {len(found)} are approved, see `chatwoot templates list`"
     trust = trust_of(account, {"inbox_id": inbox["id"], "channel": inbox.get("channel_type")})
     if trust == "claimed":
         text += "; who writes here only claims to be somebody"

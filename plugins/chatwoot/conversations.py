@@ -1,8 +1,8 @@
 """The conversation in which a client is written to: the one we know, else one that goes on, else a new one."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -25,11 +25,22 @@ BEGINNABLE = frozenset({"Channel::Sms", "Channel::TwilioSms", "Channel::Email", 
 ADDRESSED = BEGINNABLE | {"Channel::Whatsapp"}
 """Channels whose messages go where the contact's address says. In others only a linked contact is written to."""
 _MOST_HOLDERS = 5
+_CLOSED = "the client has not written lately, and this channel allows only answers"
+
+
+class StandIn(Protocol):
+    """What can be said where the window is closed."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+    def fits(self, inbox: Callable[[], JSON]) -> bool:
+        """Tell whether it can be said in this inbox; `problem` says why not. `inbox` asks Chatwoot, once at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """Whom to write to, and through which account."""
+    """Whom to write to, and through which account. Without a stand-in a closed window ends the errand."""
 
     tenant_id: int
     account: Account
@@ -37,13 +48,15 @@ class Errand:
     client_id: int
     name: str
     address: Address
+    stand_in: StandIn | None = None
 
 
 def reach(errand: Errand) -> JSON:
     """Return a conversation (Chatwoot's JSON) in which this client can be written to now.
 
-    One call when the conversation is known. Else one worker at a time looks and makes what is missing. Raises
-    `Permanent` (`window_closed`, `no_address`, `channel_off`, `do_not_message`), `Busy`, and the client's errors.
+    Where it `is_closed` only the errand's stand-in may be said, and can be. One call when the conversation is known and
+    open. Else one worker at a time looks and makes what is missing. Raises `Permanent` (`window_closed`, `no_address`,
+    `channel_off`, `do_not_message`), `Busy`, and the client's errors.
     """
     known = _known(errand)
     if known is not None and (found := _look(errand, known)):
@@ -56,6 +69,11 @@ def reach(errand: Errand) -> JSON:
         with work(errand.tenant_id) as session:
             note(session, errand.account.ref, found)
         return found
+
+
+def is_closed(conversation: JSON) -> bool:
+    """Tell whether the 24-hour window, or its like, of a conversation is closed."""
+    return conversation.get("can_reply") is False
 
 
 def contact_of(conversation: JSON) -> JSON:
@@ -150,10 +168,10 @@ def _look(errand: Errand, conversation_id: int) -> JSON | None:
     addressed = channel_of(found) in ADDRESSED and errand.address.is_of(contact)
     if (
         found.get("inbox_id") == errand.account.inbox_id
-        and _may_write(found)
         and found.get("status") != "resolved"
         and not contact.get("blocked")
         and (addressed or (errand.address.is_open_in(contact) and contact.get("id") in _linked(errand)))
+        and (not is_closed(found) or _stands_in(errand))
     ):
         return found
     with work(errand.tenant_id) as session:
@@ -172,16 +190,24 @@ def _find_or_start(errand: Errand) -> JSON:
         raise Permanent("do_not_message", "an agent blocked this contact in Chatwoot")
     if (best := _best(talks)) is not None:
         return best
-    if any(talk.get("status") != "resolved" for talk in talks):
-        raise Permanent("window_closed", "the client has not written lately, and this channel allows only answers")
-    _require_beginnable(_inbox(errand))
+    going_on = _newest(talk for talk in talks if talk.get("status") != "resolved")
+    if going_on is not None:
+        if _stands_in(errand):
+            return going_on
+        raise _closed(errand)
+    inbox = _inbox(errand)
+    if _answers_only(inbox):
+        if not _stands_in(errand, inbox):
+            raise _closed(errand)
+    elif inbox.get("channel_type") not in BEGINNABLE:
+        raise Permanent("no_address", "in this kind of inbox the client has to write first")
     fitting = [contact for contact in people if errand.address.is_of(contact)] or people
     contact = fitting[0] if fitting else _make(errand)
     started = api.create_conversation(
         contact_id=contact["id"], inbox_id=inbox_id, source_id=_source_id(errand, contact)
     )
-    if not _may_write(started):
-        raise Permanent("window_closed", "this channel allows only answers")
+    if is_closed(started) and not _stands_in(errand, inbox):
+        raise _closed(errand)
     return started
 
 
@@ -206,14 +232,23 @@ def _people(errand: Errand) -> tuple[list[JSON], set[int]]:
 
 def _best(talks: Iterable[JSON]) -> JSON | None:
     """Choose the newest that goes on and may be written to; where only answers are allowed, a resolved one will do."""
-    fit = [talk for talk in talks if _may_write(talk)]
+    fit = [talk for talk in talks if not is_closed(talk)]
     going_on = [talk for talk in fit if talk.get("status") != "resolved"]
     answers = [talk for talk in fit if channel_of(talk) in WINDOWED | {"Channel::TwilioSms"}]
-    return max(going_on or answers, key=lambda talk: (talk.get("last_activity_at") or 0, talk["id"]), default=None)
+    return _newest(going_on or answers)
 
 
-def _may_write(conversation: JSON) -> bool:
-    return conversation.get("can_reply") is not False
+def _newest(talks: Iterable[JSON]) -> JSON | None:
+    return max(talks, key=lambda talk: (talk.get("last_activity_at") or 0, talk["id"]), default=None)
+
+
+def _stands_in(errand: Errand, inbox: JSON | None = None) -> bool:
+    return errand.stand_in is not None and errand.stand_in.fits(lambda: inbox or _inbox(errand))
+
+
+def _closed(errand: Errand) -> Permanent:
+    problem = errand.stand_in.problem if errand.stand_in else None
+    return Permanent("window_closed", f"{_CLOSED}; {problem}" if problem else _CLOSED)
 
 
 def _inbox(errand: Errand) -> JSON:
@@ -223,13 +258,9 @@ def _inbox(errand: Errand) -> JSON:
     raise Permanent("channel_off", f"inbox {errand.account.inbox_id} is not there, or not shown to the token's user")
 
 
-def _require_beginnable(inbox: JSON) -> None:
-    kind = inbox.get("channel_type")
-    answers_only = bool((inbox.get("additional_attributes") or {}).get("agent_reply_time_window"))
-    if kind in WINDOWED or inbox.get("medium") == "whatsapp" or answers_only:
-        raise Permanent("window_closed", "the client has not written lately, and this channel allows only answers")
-    if kind not in BEGINNABLE:
-        raise Permanent("no_address", "in this kind of inbox the client has to write first")
+def _answers_only(inbox: JSON) -> bool:
+    limited = bool((inbox.get("additional_attributes") or {}).get("agent_reply_time_window"))
+    return inbox.get("channel_type") in WINDOWED or inbox.get("medium") == "whatsapp" or limited
 
 
 def _make(errand: Errand) -> JSON:

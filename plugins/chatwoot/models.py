@@ -207,6 +207,30 @@ class ChatwootInteraction(TenantScoped, Base):
     at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
+class ChatwootTemplate(TenantScoped, Base):
+    """The WhatsApp template that stands for a notification type in a language where the 24-hour window is closed.
+
+    `language` is ours (`es`), `template_language` Meta's (`es_MX`). `parameters` are our variables in the order of the
+    body's places. `flat`: the server knows parameters only without their part of the message.
+    """
+
+    __tablename__ = "chatwoot_template"
+
+    @classmethod
+    def table_args(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("tenant_id", "account_ref", "inbox_id", "type", "language"),)
+
+    account_ref: Mapped[str]
+    inbox_id: Mapped[int] = mapped_column(BigId)
+    type: Mapped[str]
+    language: Mapped[str]
+    name: Mapped[str]
+    template_language: Mapped[str]
+    category: Mapped[str]
+    parameters: Mapped[list[str]] = mapped_column(JSON)
+    flat: Mapped[bool] = mapped_column(default=False)
+
+
 class ChatwootLock(TenantScoped, Base):
     """Something is being done that two must not do at once, see `locks.exclusive`. After `until` it counts no more."""
 

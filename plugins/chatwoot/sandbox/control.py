@@ -101,6 +101,19 @@ def blueprint(state: State, gate: Gate, hooks: Dispatcher, timers: Timers) -> Bl
             report(state, number, str(status), _text(fields, "error"))
             return reply({"status": state.messages[number].status})
 
+    @api.post("/template")
+    def judge_template() -> Response:
+        """Meta's decision on a WhatsApp template of an inbox: another state or category."""
+        fields = _fields("inbox_id", "name", "status", "category")
+        with state.lock:
+            inbox = state.inboxes.get(whole(fields.get("inbox_id")) or 0)
+            found = [one for one in inbox.message_templates if one["name"] == fields.get("name")] if inbox else []
+            if not found:
+                raise BadControl("inbox_id or name is unknown")
+            for template in found:
+                template |= {name: str(fields[name]) for name in ("status", "category") if name in fields}
+            return reply(found)
+
     @api.get("/messages")
     def messages() -> Response:
         after = _after()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,21 +23,38 @@ WORKING_HOURS: list[Json] = [
 ]
 
 
-def _template(name: str, language: str, body: str) -> Json:
+def _template(
+    name: str,
+    language: str,
+    body: str,
+    *,
+    status: str = "APPROVED",
+    category: str = "UTILITY",
+    header: Sequence[Json] = (),
+) -> Json:
     return {
         "id": f"{name}_{language}",
         "name": name,
-        "status": "APPROVED",
-        "category": "UTILITY",
+        "status": status,
+        "category": category,
         "language": language,
         "parameter_format": "POSITIONAL",
-        "components": [{"type": "BODY", "text": body}],
+        "components": [*header, {"type": "BODY", "text": body}],
     }
 
 
 TEMPLATES = [
     _template("appointment_reminder", "es_MX", "Hola {{1}}, le recordamos su cita: {{2}}."),
     _template("appointment_confirmation", "es_MX", "Hola {{1}}, su cita de {{2}} es el {{3}}. ¿La confirma?"),
+    _template("appointment_cancellation", "es_MX", "Su cita del {{1}} quedó cancelada.", status="REJECTED"),
+    _template("appointment_change", "es_MX", "Su cita ahora es el {{1}}, nos vemos.", status="PAUSED"),
+    _template("offers", "es_MX", "Hola {{1}}, tenemos algo para usted: {{2}} ¡Venga!", category="MARKETING"),
+    _template(
+        "appointment_picture",
+        "es_MX",
+        "Hola {{1}}, así se llega a su cita.",
+        header=[{"type": "HEADER", "format": "IMAGE"}],
+    ),
 ]
 
 
