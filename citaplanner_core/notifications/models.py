@@ -49,8 +49,8 @@ REASONS = (
 PLANNED_KEY = "appointment:"
 """What the key of a notification begins with that a rule planned for an appointment."""
 
-SETTLED = text("status NOT IN ('PENDING', 'SENDING')")
 REPEATS = text("retry_of IS NOT NULL")
+SETTLED = text("status NOT IN ('PENDING', 'SENDING')")
 """The condition of the index over rows that left the queue, which planning and claiming do not have to keep."""
 
 
