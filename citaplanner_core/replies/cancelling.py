@@ -12,6 +12,8 @@ _REASONS: frozenset[Kind] = _ALWAYS_FIT | {"unknown", "no", "cant", "date", "pla
 _ALSO_PAST = frozenset(("cancelo", "anulo", "canselo"))
 _MAKES_IT_PAST = frozenset(("me", "ya", "se", "les", "le", "si"))
 _BID = frozenset(("cancela", "cancelala", "cancelalo", "cancelame", "cancel", "cancel it"))
+_NAMING = ("cita", "consulta", "reserva", "reservacion", "sesion", "visita", "agenda", "turno")
+_DAYS_OWN = frozenset(("todays", "tomorrows", "mondays", "tuesdays", "wednesdays", "thursdays", "fridays", "saturdays"))
 _GREETINGS = frozenset(("hola", "hi", "hello", "hey", "oi"))
 
 
@@ -52,11 +54,11 @@ def _fits(items: Sequence[Item], i: int, kinds: set[Kind]) -> bool:
     after = items[i + 1] if i + 1 < len(items) else Item("stop", "")
     match kind:
         case "unknown":
-            return _is_a_name(items, i) or _is_the_service(items, i)
+            return _is_a_name(items, i) or _is_the_service(items, i) or _of_the_service(items, i - 1)
         case "no":
             return i == 0 and _asks_instead(items)
         case "date":
-            return "object" in kinds or _belongs_to_reason(items, i)
+            return _names_the_appointment(items) or _of_the_service(items, i) or _belongs_to_reason(items, i)
         case "place":
             return "object" in kinds
         case "glue":
@@ -74,12 +76,24 @@ def _fits(items: Sequence[Item], i: int, kinds: set[Kind]) -> bool:
         case "title":
             return after.kind not in CANCELS and not _is_the_subject(items, i)
         case "yes":
-            return word != "si" or _closes_yes(after)
+            kept = i > 0 and items[i - 1].kind in ("date", "object")  # "la de las 4 sí"
+            return word != "si" or (_closes_yes(after) and not kept)
         case "cancel":
             return word not in _ALSO_PAST or not _may_be_past(items, i)
         case "question":
             return "cancel_polite" in kinds or "could" in kinds
     return kind in _ALWAYS_FIT
+
+
+def _names_the_appointment(items: Sequence[Item]) -> bool:
+    return any(item.kind == "object" or (item.kind == "cancel" and item.word.endswith(_NAMING)) for item in items)
+
+
+def _of_the_service(items: Sequence[Item], i: int) -> bool:
+    """Whether a day and the word after it name one's own appointment: "cancel tomorrow's cleaning"."""
+    if i < 1 or items[i].word not in _DAYS_OWN or items[i - 1].kind != "cancel" or i + 1 >= len(items):
+        return False
+    return all(item.kind in AROUND for item in items[i + 2 :])
 
 
 def _is_the_subject(items: Sequence[Item], i: int) -> bool:

@@ -53,7 +53,9 @@ _SUBSTITUTES = frozenset(
     "lleva llevan llevara llevaran llevar acompana acompanan manda mando mandare ira iran va van voy vamos viene"
     " goes takes".split()
 )
-_CONDITIONS = frozenset(("si", "se", "cuando", "aunque", "como", "donde", "when"))
+_CONDITIONS = frozenset(("si", "cuando", "aunque", "como", "donde", "when"))
+_IF_IN_PORTUGUESE = frozenset("eu nao puder der for chover tiver conseguir voce voces ele ela quiser precisar".split())
+"""What makes "se" the Portuguese "if": in Spanish it is a pronoun, and "se puso mala" tells what happened."""
 _INTENDED = frozenset(("iba", "ibamos", "queria", "queriamos", "pensaba", "pense", "tenia"))
 _NOT_A_DAY = frozenset(("ese dia", "esa hora", "ese horario", "esa fecha", "a las", "para las", "temprano", "ayer"))
 _OPEN: frozenset[str] = frozenset(
@@ -65,6 +67,7 @@ _OPEN: frozenset[str] = frozenset(
     )
 )
 """Said of the hour as often as of the appointment: cancels only with a reason, and by itself is asked back."""
+_PART_OF_DAY = ("en la", "por la", "de la", "a la", "las tardes", "las mananas", "tardes", "en las")
 _NOT_ANY_MORE = frozenset(("ya no", "siempre no", "que siempre no"))
 _ANSWERS = frozenset(("no", "nop", "nope", "nel", "ok"))
 _OF_ANOTHER = frozenset(("un", "una", "tengo", "es", "este"))
@@ -85,7 +88,14 @@ _OTHERS = (
     "acudira",
     "acudiran",
 )
-_LATER_ON = ("hablo", "marco", "llamo", "escribo", "aviso", "digo")
+_MINE = frozenset("voy vamos puedo podemos podre podremos".split())
+_BEING = frozenset(("estoy", "estamos", "salgo", "salimos", "estare"))
+_TAKE_IT_OFF = [
+    [verb + "la"] for verb in ("quite", "quiten", "quita", "borre", "borren", "borra", "elimine", "eliminen")
+]
+_WISHES = ("quiero", "quisiera", "prefiero", "necesito", "ocupo", "deseo", "me gustaria", "i want", "i need", "quero")
+_ONLY = frozenset(("solo", "solamente", "nomas", "nada mas", "unicamente", "only", "just"))
+_LATER_ON = ("comunico despues", "comunico luego", "comunico", "hablo", "marco", "llamo", "escribo", "aviso", "digo")
 
 
 def split(items: Sequence[Item]) -> list[Clause]:
@@ -94,10 +104,17 @@ def split(items: Sequence[Item]) -> list[Clause]:
     for i, item in enumerate(items):
         if item.kind == "but" or item.word in _LINKS or (item.word in _AND and _leads_on(items, i + 1)):
             clauses.append([])
+        elif item.kind == "cant" and i and items[i - 1].kind in ("unknown", "reason") and _is_mine(item.word):
+            clauses.append([])
         clauses[-1].append(item)
         if item.kind in BOUNDARIES:
             clauses.append([])
     return [clause for clause in clauses if clause and any(item.kind not in BOUNDARIES for item in clause)]
+
+
+def _is_mine(verb: str) -> bool:
+    """Whether only who writes can be meant, so that a comma is missing: "estoy en urgencias no voy a llegar"."""
+    return verb.count(" ") > 1 and not _MINE.isdisjoint(verb.split())
 
 
 def _leads_on(items: Sequence[Item], start: int) -> bool:
@@ -117,10 +134,12 @@ def _is_conditional(clause: Sequence[Item]) -> bool:
     """Whether something hangs on this clause: "si llueve", not "sí, ..." and not "si iba a ir pero ..."."""
     said = [item for item in clause if item.kind not in ("polite", "title", "decor")]
     for i, (_, word) in enumerate(said[:-1]):
-        if word in _CONDITIONS:
-            after = said[i + 1]
-            if after.kind not in BOUNDARIES | {"attend", "confirm", "yes"} and after.word.split()[0] not in _INTENDED:
-                return True
+        after = said[i + 1]
+        if word == "se" and after.word.split()[0] in _IF_IN_PORTUGUESE:
+            return True
+        hangs = after.kind not in BOUNDARIES | {"attend", "confirm", "yes"}
+        if word in _CONDITIONS and hangs and after.word.split()[0] not in _INTENDED:
+            return True
     return False
 
 
@@ -140,7 +159,11 @@ def declines(items: Sequence[Item]) -> bool:
     "No voy a ir", "ya no, gracias", "tengo covid, no puedo ir". "No puedo" alone may be about the hour, and so may
     whatever names one; who comes instead, or at another time, keeps the appointment.
     """
-    items = [item for item in items if item.word not in RATHER]
+    items = [
+        Item("cant", item.word) if item.kind == "cancel" and item.word.startswith("ya no ") else item
+        for item in items
+        if item.word not in ("mejor", "melhor")
+    ]
     if items and items[0].kind == "because":
         if items[0].word.startswith(("por", "xq", "pq", "xque", "be", "why")):
             return False  # "¿por qué ya no?"
@@ -152,7 +175,7 @@ def declines(items: Sequence[Item]) -> bool:
     refusals = [clause for clause in clauses if any(item.kind == "cant" for item in clause)]
     rest = [clause for clause in clauses if clause not in refusals]
     reported = [_without_report(clause) for clause in refusals]
-    if any(_speaks_against(clause, _AGAINST_CANCELLING) for clause in (*reported, *rest)):
+    if any(_speaks_against(clause, _AGAINST_CANCELLING) for clause in reported) or any(map(_tells_against, rest)):
         return False
     if any(item.kind in CANCELS and item.word.endswith(INFINITIVES) for item in items):
         return False  # "cancelar no puedo"
@@ -197,8 +220,13 @@ def _is_a_refusal(clause: Clause) -> bool:
     days = [item for item in clause if item.kind == "date"]
     if any(item.word in _NOT_A_DAY or any(c.isdigit() for c in item.word) for item in days):
         return False
+    if days and all(item.word.startswith(_PART_OF_DAY) for item in days):
+        return False
     if verb in _OPEN and days:
         return False
+    others = any(word in _OTHERS for word in verb.split())
+    if others and any(item.kind == "title" and after[i - 1].word in ("la", "el") for i, item in enumerate(after) if i):
+        return False  # "no va a estar la doctora"
     if PHRASES.get(verb) == "cant_open":
         to_it = verb not in _NOT_ANY_MORE and any(item.kind == "object" for item in after)
         return all(
@@ -212,6 +240,10 @@ def _only_explains(clause: Clause, follows: bool, somebody: bool) -> bool:
     kinds = {item.kind for item in clause}
     if _courteous(clause):
         return True
+    if follows and any(item.kind == "want" and item.word.startswith(_WISHES) for item in clause):
+        return False
+    if follows and not _ONLY.isdisjoint(item.word for item in clause[:2]):
+        return False  # of what there is to do, something stays: "ya no quiero el tinte, solo el corte"
     if not _SUBSTITUTES.isdisjoint(_words(clause)):
         return "mi lugar" in {item.word for item in clause}
     if follows:
@@ -239,15 +271,28 @@ def orders_cancelling(items: Sequence[Item]) -> bool:
         last = last[1:]
     if any((item.kind in _AGAINST_CANCELLING and item.word not in RATHER) or item.kind == "unknown" for item in last):
         return False
-    if not _asks(last, explained=bool(before)):
+    if not _asks(last, explained=bool(before), reason_follows=end < len(clauses)):
         return False
+    instead = any(item.word in RATHER for item in last)
     for clause in before:
-        against = _AGAINST_CANCELLING - ({"cancel_other"} if _is_of_another_thing(clause) else set())
-        if _speaks_against(clause, against) or _courteous_no(clause):
+        if _tells_against(clause) or (_courteous_no(clause) and not instead):
             return False
         if any(item.kind == "cant" for item in clause) and any(item.kind == "yes" for item in clause):
             return False
     return True
+
+
+def _tells_against(clause: Clause) -> bool:
+    """Whether a clause before an order to cancel is more than why: who says no to something may name anything."""
+    against = set(_AGAINST_CANCELLING)
+    if _is_of_another_thing(clause):
+        against.discard("cancel_other")
+    if any(item.kind in ("cant", "no", "not_other") for item in clause):
+        against -= {"pay", "objects", "arrive"}
+    told = [item for item in clause if item.word not in ("mejor", "melhor")]
+    if all(item.kind != "minutes" for item in clause):
+        told = [item for item in told if item.word not in _BEING]
+    return _speaks_against(told, frozenset(against))
 
 
 def wants_something_else(items: Sequence[Item]) -> bool:
@@ -284,13 +329,18 @@ def _without_aside(clause: Clause) -> Clause:
     return clause[:end] + [item for item in clause[end:] if item.kind == "please"]
 
 
-def _asks(last: Clause, *, explained: bool) -> bool:
+def _asks(last: Clause, *, explained: bool, reason_follows: bool) -> bool:
     if clearly_cancels(last):
         return True
     # "Cancele" by itself is how "cancelé" is often typed; after a reason, or with what is to go, it is an order.
     said = [item for item in last if item.kind not in AROUND]
     rather = any(item.word in RATHER for item in said)
     said = [item for item in said if item.word not in RATHER | {"pues", "entonces"}]
+    said = [item for item in said if item.kind != "date" or not any(i.kind == "object" for i in said)]
+    if reason_follows and [item.kind for item in said] == ["cancel_polite"] and " mi " in said[0].word:
+        return True
+    if explained and [item.word for item in said] in _TAKE_IT_OFF:
+        return True
     if not said or said[0].kind != "cancel_polite" or "ya" in _words(last):
         return False
     if any(item.word.startswith(("un", "otr", "su")) for item in said[1:]):
@@ -348,18 +398,23 @@ def promises_to_come(items: Sequence[Item]) -> bool:
     return True
 
 
-def asks_to_stop(items: Sequence[Item], kind: Kind) -> bool:
+def asks_to_stop(items: Sequence[Item], kind: Kind, *, asked: bool = False) -> bool:
     """Tell whether one clause asks for it (`kind`: opt_out or opt_in) in plain words, and the others only say why."""
     clauses = split(items)
     asking = [clause for clause in clauses if any(item.kind == kind for item in clause)]
-    stopping = _STOPPING | ({"because"} if kind == "opt_in" else set())
+    stopping = set(_STOPPING)
+    if kind == "opt_in":
+        stopping.add("because")
+        asking = [clause[1:] if clause[0].kind == "but" else clause for clause in asking]
+        if asked:
+            stopping.add("question")
     if not asking or any(item.kind not in stopping for clause in asking for item in clause):
         return False
     if not {"solo", "solamente", "nomas", "unicamente", "nada", "menos", "excepto", "only", "just"}.isdisjoint(
         word for clause in clauses for item in clause if item.kind != kind for word in item.word.split()
     ):
         return False
-    others = [clause for clause in clauses if clause not in asking]
+    others = [clause for clause in clauses if all(item.kind != kind for item in clause)]
     if kind == "opt_in":
         return not any(
             _is_conditional(clause) or any(item.kind in _AGAINST_STOPPING for item in clause) for clause in others

@@ -16,7 +16,7 @@ from citaplanner_core.replies.clauses import (
     promises_to_come,
     wants_something_else,
 )
-from citaplanner_core.replies.negation import in_context, with_negations
+from citaplanner_core.replies.negation import in_context, with_negations, without_concession
 from citaplanner_core.replies.reading import Item, read
 from citaplanner_core.replies.vocabulary import AROUND, BOUNDARIES, CANCELS, MOVES, Kind
 
@@ -95,7 +95,7 @@ class _Message:
     """One short message, its negations applied, and the questions the rules put to it."""
 
     def __init__(self, items: list[Item], question: str | None, misspelled: bool) -> None:
-        self.items = in_context(with_negations(items))
+        self.items = without_concession(in_context(with_negations(items)))
         self.kinds = {item.kind for item in self.items}
         self.unknown = sum(item.kind == "unknown" for item in self.items)
         self.question = question
@@ -187,7 +187,7 @@ class _Message:
         for rule in (
             self._stop_or_start, self._late_anyway, self._human, self._instead, self._cancel, self._decline,
             self._come, self._early, self._late, self._move, self._unfit, self._cannot_come, self._info,
-            self._undecided, self._wondering, self._denied, self._confirm,
+            self._undecided, self._confirms_then_asks, self._wondering, self._denied, self._confirm,
         ):  # fmt: skip
             if found := rule():
                 return found
@@ -207,10 +207,11 @@ class _Message:
         for name in ("opt_out", "opt_in"):
             if name in self.kinds:
                 words = {item.word for item in self.items}
-                asks = _STOPPING | {"question"} if any(w.startswith(("me p", "nos p")) for w in words) else _STOPPING
+                asked = any(word.startswith(("me p", "nos p")) for word in words)
+                asks = _STOPPING | {"question"} if asked else _STOPPING
                 if self.misspelled or words & _MEDICAL:
                     return Intent("ask" if "object" in self.kinds else "unknown", 0.5)
-                if self.kinds <= asks or asks_to_stop(self.items, name):
+                if self.kinds <= asks or asks_to_stop(self.items, name, asked=asked):
                     return Intent(name, 0.95)
                 appointment = CANCELS | MOVES | {"confirm", "attend", "cant", "object"}
                 return Intent("ask" if self.kinds & appointment else "unknown", 0.5)
@@ -222,7 +223,9 @@ class _Message:
     def _cancel(self) -> Intent | None:
         if not self.kinds & CANCELS and not self.has("drop"):
             return None
-        clear = clearly_cancels(self.items) or (self.told and orders_cancelling(self.items))
+        clear = clearly_cancels(self.items) or (
+            self.told and (orders_cancelling(self.items) or self._no_longer_wants_it())
+        )
         if clear and not self.misspelled and not wants_something_else(self.items):
             return Intent("cancel", self.sure(0.95 if "object" in self.kinds or self.asked else 0.9))
         if not self.kinds & CANCELS and "object" not in self.kinds:
@@ -237,6 +240,11 @@ class _Message:
         asks = costs and self.has("info", "question")
         supposes = any(item.word.startswith(("si ", "como ")) or item.word in _SUPPOSING for item in self.items)
         return Intent("info", 0.6) if asks or (supposes and "question" in self.kinds) else self._ask()
+
+    def _no_longer_wants_it(self) -> bool:
+        """ "Ya no ocupo la cita, encontré otro dentista": the only word for cancelling is one of not wanting it."""
+        said = [item for item in self.items if item.kind in CANCELS]
+        return all(item.word.startswith("ya no ") for item in said) and declines(self.items)
 
     def _may_i_because(self) -> bool:
         """ "¿Puedo cancelar? Es que me salió trabajo" gives the reason, and so asks for it rather than about it."""
@@ -278,14 +286,17 @@ class _Message:
         return Intent("reschedule", self.sure(0.75)) if gives else None
 
     def _early(self) -> Intent | None:
-        """ "Llego 10 minutos antes" promises to come."""
+        """ "Llego 10 minutos antes", "llego un poco antes" promise to come."""
         early = any(item.word in ("antes", "before", "early") for item in self.items)
-        if not (early and self.told and self.has("arrive") and self.has("minutes")):
+        before = any(
+            item.kind == "another" and item.word.endswith("antes") and self.items[i - 1].kind == "arrive"
+            for i, item in enumerate(self.items)
+        )
+        if not self.told or not (before or (early and self.has("arrive") and self.has("minutes"))):
             return None
-        if (
-            self.has("question", "may", "could", "propose", "cant", "no", "if", "or", "hedge", "another")
-            or self.unknown > 2
-        ):
+        if self.has("question", "may", "could", "propose", "cant", "no", "if", "or", "hedge"):
+            return None
+        if self.unknown > 2 or (self.has("another") and not before):
             return None
         return Intent("confirm", self.sure(0.85))
 
@@ -336,7 +347,10 @@ class _Message:
     def _move(self) -> Intent | None:
         if self._moves():
             doubts = any(item.kind == "hedge" and not item.word.startswith("si ") for item in self.items)
-            if doubts or self.has("or", "quoted", "if", "late", "not_move", "pay"):
+            if self.has("question") and (self.has("pay") or any(i.word.endswith("costo") for i in self.items)):
+                return Intent("info", self.sure(0.7))
+            until = self.has("if") and all(i.word in ("hasta que", "until") for i in self.items if i.kind == "if")
+            if doubts or self.has("or", "quoted", "late", "not_move", "pay") or (self.has("if") and not until):
                 return self._ask()
             if self.has("confirm") or (self.has("attend") and not self.has("but", "cant")):
                 return self._ask()
@@ -376,13 +390,19 @@ class _Message:
 
     def _info(self) -> Intent | None:
         if "info" not in self.kinds:
-            return None
+            asks = self.has("pay") and self.has("question") and self.has("may", "could")
+            return Intent("info", self.sure(0.8)) if asks and not self.has("object") else None
         if self.has("hedge") and self.has("yes", "attend") or self.has("attend") and not self.has("question"):
             return self._ask()
         return Intent("info", self.sure(0.95))
 
     def _undecided(self) -> Intent | None:
-        if self.asked and self.has("confirm_other") and self.has("please") and self.kinds <= AROUND | {"confirm_other"}:
+        if (
+            self.asked
+            and self.has("confirm_other")
+            and self.has("please")
+            and self.kinds <= AROUND | {"confirm_other", "yes"}
+        ):
             return Intent("confirm", self.sure(0.85))  # "confírmame, por favor" asks us to put the name down
         if not self.has("hedge", "later", "but", "or", "if", "instead", "quoted", "confirm_other"):
             return None
@@ -437,6 +457,18 @@ class _Message:
             return self._ask()
         return Intent("unknown", 0.6)
 
+    def _confirms_then_asks(self) -> Intent | None:
+        """ "Confirmada, ¿llevo mis estudios?": what is asked is about the visit, and no longer whether."""
+        end = next((i for i, item in enumerate(self.items) if item.kind in BOUNDARIES), 0)
+        said, asked = self.items[:end], self.items[end + 1 :]
+        kinds, rest = {item.kind for item in said}, {item.kind for item in asked}
+        if not self.asked or "confirm" not in kinds or not kinds <= AROUND | {"confirm", "yes", "glue", "object"}:
+            return None
+        if self.items[end].kind == "question" or "question" not in rest or "unknown" not in rest:
+            return None
+        against = CANCELS | MOVES | {"cant", "hedge", "or", "if", "propose", "who", "quoted", "no", "misfit"}
+        return None if rest & against else Intent("confirm", self.sure(0.8))
+
     def _confirm(self) -> Intent | None:
         if self.has("confirm", "attend"):
             sure = self.unknown <= (5 if "confirm" in self.kinds else 3)
@@ -445,7 +477,12 @@ class _Message:
             if not self.told and not self.has("confirm", "object"):
                 return self._ask()
             return Intent("confirm", self.sure(0.95))
-        if self.question == "reminder" and "yes" in self.kinds and self.kinds <= _NOTING:
+        comes = "arrive" in self.kinds and self._opens_with_yes() and self.unknown <= 2
+        if (
+            self.question == "reminder"
+            and "yes" in self.kinds
+            and (self.kinds <= _NOTING or (comes and self.kinds <= _NOTING | {"arrive", "unknown", "place"}))
+        ):
             return Intent("confirm", self.sure(0.8))
         if "yes" not in self.kinds or not self.asked:
             return None

@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 
 from citaplanner_core.replies.reading import Item
-from citaplanner_core.replies.vocabulary import AROUND, BOUNDARIES, CANCELS, MOVES
+from citaplanner_core.replies.vocabulary import AROUND, BOUNDARIES, CANCELS, MOVES, Kind
 
 RATHER = frozenset(("mejor", "prefiero", "melhor", "prefiro"))
 INFINITIVES = ("ar", "arla", "arlo", "arme", "armela")
 _LINKS = frozenset(("y", "e", "entonces", "pues", "asi", "and", "so"))
+_LEADS = _LINKS | {"asi que", "asi es que", "por eso", "pero", "but"}
+_EVEN_IF = frozenset(("aunque", "although", "even if", "even though", "nomas que", "solo que"))
+_TAKES_BACK: frozenset[Kind] = CANCELS | MOVES | {
+    *("cant", "hedge", "late", "propose", "question", "misfit", "or", "later", "date", "not_confirm", "number"),
+}  # fmt: skip
+_NOT_GOING = frozenset(("no voy", "ya no voy", "siempre no voy", "no vamos", "ya no vamos"))
+"""Before an order they can only be about coming: "hoy no voy, canceleme" typed without its comma."""
+_BIDDING = ("eme", "ame", "enme", "ela", "ala", "enla")
 _OF_LITTLE_REACH = frozenset(("unknown", "date", "propose"))
 
 
@@ -74,6 +82,8 @@ def _leaves_cancelling(negation: Item, between: Sequence[Item], verb: str) -> bo
     please = any(item.kind == "please" for item in between)
     linked = any(item.word in _LINKS for item in between)
     bidden = not verb.endswith((*INFINITIVES, "o"))
+    if negation.word in _NOT_GOING and not any(item.word == "a" for item in between):
+        return verb.endswith(_BIDDING)
     if negation.kind == "cant":
         return bidden or please or (linked and any(item.kind == "want" for item in between))
     return negation.word != "ya no" and bidden and (please or linked)
@@ -104,4 +114,28 @@ def in_context(items: list[Item]) -> list[Item]:
             result[i] = Item("could", word)
         elif kind == "later" and word in ("luego", "despues", "al rato", "mas al rato") and "attend" in kinds:
             result[i] = Item("glue", word)
+        elif kind == "unknown" and word in ("voy", "vamos") and _is_all_that_is_said(items, i):
+            result[i] = Item("attend", word)
     return result
+
+
+def _is_all_that_is_said(items: Sequence[Item], i: int) -> bool:
+    """Whether a verb fills its clause, but for a day: "ya no me duele, voy el jueves"."""
+    before = items[i - 1] if i else None
+    opens = before is None or before.kind in BOUNDARIES or before.kind == "yes" or before.word in _LEADS
+    end = next((j for j in range(i + 1, len(items)) if items[j].kind in BOUNDARIES), len(items))
+    if end < len(items) and items[end].kind == "question":
+        return False
+    after = items[i + 1 : end]
+    return opens and all(item.kind in AROUND | {"date"} or item.word in ("el", "como quedamos") for item in after)
+
+
+def without_concession(items: list[Item]) -> list[Item]:
+    """Cut what somebody comes in spite of: "ahí estaré aunque llueva"."""
+    at = next((i for i, item in enumerate(items) if item.word in _EVEN_IF), 0)
+    if not at or {item.kind for item in items[:at]}.isdisjoint(("attend", "confirm")):
+        return items
+    end = next((j for j in range(at, len(items)) if items[j].kind in BOUNDARIES), len(items))
+    if any(item.kind in _TAKES_BACK for item in items[at + 1 : end]):
+        return items
+    return items[:at] + items[end:]

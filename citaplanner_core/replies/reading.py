@@ -75,7 +75,10 @@ class Item(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """`items` in the order of the text; `alone` is the kind of what fills the whole message, if it is such a word."""
+    """`items` in the order of the text; `alone` is the kind of what fills the whole message, if it is such a word.
+
+    `misspelled` says that a word which decides something was only guessed from a slip of the finger.
+    """
 
     items: list[Item]
     alone: Kind | None
@@ -87,9 +90,9 @@ def read(text: str, language: str) -> Reading:
     """Reads a message. `language` (two letters or empty) decides only between words that look alike."""
     text = text.strip()
     tokens = list(_tokens(_outside_quotes(_own_lines(_plain(text[:LONGEST_TEXT])))))
-    items = _match_phrases(tokens, language)
+    items, misspelled = _match_phrases(tokens, language)
     _settle_numbers(items)
-    return Reading(items, _alone(items, language), any(t.misspelled for t in tokens), len(text) > LONGEST_TEXT)
+    return Reading(items, _alone(items, language), misspelled, len(text) > LONGEST_TEXT)
 
 
 class _Token(NamedTuple):
@@ -207,13 +210,15 @@ def _one_less(word: str) -> Iterator[str]:
     return (word[:i] + word[i + 1 :] for i in range(len(word)))
 
 
-def _match_phrases(tokens: list[_Token], language: str) -> list[Item]:
+def _match_phrases(tokens: list[_Token], language: str) -> tuple[list[Item], bool]:
     items: list[Item] = []
+    misspelled = False
     start = 0
     while start < len(tokens):
-        kind, word, _ = tokens[start]
+        kind, word, guessed = tokens[start]
         if kind is not None:
             items.append(Item(kind, word))
+            misspelled = misspelled or guessed
             start += 1
             continue
         phrase, size = word, 1
@@ -230,8 +235,10 @@ def _match_phrases(tokens: list[_Token], language: str) -> list[Item]:
         if size > 1:
             word = " ".join(token.word for token in tokens[start : start + size])
         items.append(_item(found, word, tokens[start + size : start + size + 1], language))
+        guessed = any(token.misspelled for token in tokens[start : start + size])
+        misspelled = misspelled or (guessed and items[-1].kind not in _DECIDES_NOTHING)
         start += size
-    return items
+    return items, misspelled
 
 
 def _match_pattern(tokens: list[_Token], start: int, found: Kind | None, size: int) -> tuple[Kind | None, int]:
@@ -294,6 +301,7 @@ _CANCEL_WORDS = frozenset(
 _ENDEARED: frozenset[Kind] = frozenset(
     ("yes", "polite", "later", "late", "object", "date", "minutes", "title", "relative")
 )
+_DECIDES_NOTHING: frozenset[Kind] = frozenset(("unknown", "reason", "polite", "relative"))
 _LONGEST: dict[str, int] = {}
 for _phrase in PHRASES:
     _first, *_rest = _phrase.split()

@@ -30,7 +30,7 @@ Kind = Literal[
 
 # Real words a slip of the finger away from one of ours: left as they are.
 NOT_TYPOS = frozenset(
-    "cancer canela candela carcel cancha cancelo conformo cambien personal personas operadores".split()
+    "quieran quieras cancer canela candela carcel cancha cancelo conformo cambien personal personas operadores".split()
 )
 
 # Kinds that stand around what is said and change nothing about it, and those that end a clause.
@@ -95,12 +95,12 @@ _LISTED = tomllib.loads((files(__package__) / "words.toml").read_text("utf-8"))
 VOCABULARY: Mapping[Kind, str] = _LISTED["phrases"]
 PHRASES = _index(VOCABULARY)
 WHOLE = _index(_LISTED["alone"])
-_SETS: Mapping[str, str] = _LISTED["sets"]
+SETS: Mapping[str, str] = _LISTED["sets"]
 PATTERNS: dict[str, list[tuple[re.Pattern[str], Kind]]] = {}
 """By the first word of what they match; the texts to match have a blank after every word."""
 PATTERN_WORDS: set[str] = set()
 for _kind, _text in _LISTED["patterns"].items():
-    for _name, _members in _SETS.items():
+    for _name, _members in SETS.items():
         _text = _text.replace(f"<{_name}>", f"({'|'.join(phrases(_members))})")
     PATTERN_WORDS.update(_WORD.findall(_text))
     for _entry in _alternatives(" ".join(_text.split()), ","):
