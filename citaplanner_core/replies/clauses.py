@@ -150,7 +150,10 @@ def _courteous(clause: Sequence[Item]) -> bool:
 def _speaks_against(clause: Clause, against: frozenset[Kind]) -> bool:
     if any(item.kind in against for item in clause) or _is_conditional(clause):
         return True
-    return not _SINCE_TAKEN_BACK.isdisjoint(_words([item for item in clause if item.kind != "cant"]))
+    words = _words([item for item in clause if item.kind != "cant" and item.word != "ni de broma"])
+    if "se" in words:
+        words.discard("puso")  # "se puso mala"
+    return not _SINCE_TAKEN_BACK.isdisjoint(words)
 
 
 def declines(items: Sequence[Item]) -> bool:
