@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from citaplanner_core.database import work
 from citaplanner_core.hooks import settings
-from plugins.chatwoot import accounts, connect, full_sync, inspection
+from plugins.chatwoot import accounts, catch_up, connect, full_sync, inspection
 from plugins.chatwoot.api import ChatwootError
 from plugins.chatwoot.connect import Step, Wish
 from plugins.chatwoot.full_sync import Totals
@@ -153,6 +153,26 @@ def sync(slug: str, as_json: bool) -> int:
         resumed = " (an interrupted run was finished)" if totals.resumed else ""
         click.echo(f"{', '.join(f'{name} {number}' for name, number in result.items())}{resumed}")
     return 1 if totals.errors else 0
+
+
+@chatwoot.command("catch-up")
+@tenant_option
+@json_option
+@ready
+def catch_up_command(slug: str, as_json: bool) -> int:
+    """Look for messages whose webhooks never came; the worker does so every few minutes."""
+    try:
+        totals = catch_up.catch_up(find_tenant(slug))
+    except ChatwootError as error:
+        raise click.ClickException(f"{error}; the same command goes on from here") from None
+    if as_json:
+        click.echo(json.dumps(asdict(totals)))
+    else:
+        more = "" if totals.finished else "; there is more: the same command goes on from here"
+        click.echo(
+            f"{totals.conversations} conversations, {totals.known} messages known, {totals.recovered} recovered{more}"
+        )
+    return 0
 
 
 @chatwoot.group()

@@ -23,7 +23,7 @@ from citaplanner_core.hooks.types import (
     Setting,
     TimelineEntry,
 )
-from plugins.chatwoot import demo, inbound, panel, people, reply, resting, sync, timeline, watch, webhook
+from plugins.chatwoot import catch_up, demo, inbound, panel, people, reply, resting, sync, timeline, watch, webhook
 from plugins.chatwoot import identity as identity
 from plugins.chatwoot import models as models
 from plugins.chatwoot.channel import ChatwootChannel
@@ -87,7 +87,10 @@ class ChatwootPlugin:
 
     @hookimpl
     def citaplanner_periodic_jobs(self) -> Sequence[PeriodicJob]:
-        return [PeriodicJob("silence", watch.LOOK_SECONDS, watch.look_for_silence)]
+        return [
+            PeriodicJob("silence", watch.LOOK_SECONDS, watch.look_for_silence),
+            PeriodicJob("catch_up", catch_up.LOOK_SECONDS, catch_up.look),
+        ]
 
     @hookimpl
     def citaplanner_figures(self, session: Session) -> Sequence[Figure]:

@@ -102,7 +102,7 @@ def _find_by_key(key_hash: str) -> Receiver | None:
         ).first()
     if row is None:
         return None
-    return next((one for one in _receivers(row.tenant_id) if row.id in one.config_ids), None)
+    return next((one for one in of_tenant(row.tenant_id) if row.id in one.config_ids), None)
 
 
 def _find_by_body(event: Event) -> Receiver | None:
@@ -112,12 +112,12 @@ def _find_by_body(event: Event) -> Receiver | None:
         tenants = _candidates(session, event)
     if len(tenants) > _MOST_TENANTS:
         return None
-    found = [one for tenant_id in tenants for one in _receivers(tenant_id) if one.owns(event)]
+    found = [one for tenant_id in tenants for one in of_tenant(tenant_id) if one.owns(event)]
     return found[0] if len(found) == 1 else None
 
 
 def _candidates(session: Session, event: Event) -> list[int]:
-    """Every active tenant that has the event's account or inbox in one place or other; `_receivers` tells for sure."""
+    """Every active tenant that has the event's account or inbox in one place or other; `of_tenant` tells for sure."""
     if event.account_id is not None:
         named = ChatwootConfig.account_id == event.account_id
     else:
@@ -148,7 +148,7 @@ def _candidates(session: Session, event: Event) -> list[int]:
     return list(session.scalars(active.where(Tenant.id.in_(found)).limit(_MOST_TENANTS + 1)))
 
 
-def _receivers(tenant_id: int) -> list[Receiver]:
+def of_tenant(tenant_id: int) -> list[Receiver]:
     """Every account of a tenant."""
     with work(tenant_id, write=False) as session:
         switched_on = PLUGIN in enabled_plugins(session)

@@ -12,6 +12,7 @@ from citaplanner_core.booking.models import Branch
 from citaplanner_core.database import system_work, utcnow, work
 from citaplanner_core.hooks.types import Figure, JobContext
 from citaplanner_core.notifications.staff import alert_staff
+from plugins.chatwoot import catch_up
 from plugins.chatwoot.models import ChatwootConfig, ChatwootEvent
 
 STUCK_SECONDS = 300
@@ -31,6 +32,7 @@ def figures(session: Session) -> Sequence[Figure]:
         Figure("events_received", "Webhooks ever stored: the highest number given.", received, "counter"),
         Figure("events_waiting", "Webhooks stored and not acted on yet.", count),
         Figure("events_oldest_seconds", "How long the oldest of them has waited.", oldest),
+        Figure("messages_recovered", "Messages whose webhook never came.", catch_up.recovered(session), "counter"),
     ]
 
 
